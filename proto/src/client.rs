@@ -1,0 +1,223 @@
+//! The client's end of the socket: one HTTP/2 connection, one handshake, one
+//! stub per service.
+
+use std::{
+    fmt,
+    io::ErrorKind,
+    path::Path,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response, Uri};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tonic::{Status, body::Body};
+
+use crate::{
+    Endpoint, PROTOCOL, VERSION,
+    error::{Failure, Reason, key},
+    ipc,
+    v1::{
+        ClientKind, HelloRequest, HelloResponse, accounts_client::AccountsClient,
+        credentials_client::CredentialsClient, daemon_client::DaemonClient,
+        jobs_client::JobsClient, session_client::SessionClient,
+    },
+};
+
+/// A daemon that does not answer the handshake in this time is not one.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Large enough for an output chunk or a page of accounts.
+const MAX_MESSAGE: usize = 16 << 20;
+
+/// Who connects.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub kind: ClientKind,
+    /// For display and audit: `awsso`, `claude-code/2.1.330`.
+    pub name: String,
+}
+
+/// A connection to the daemon that has shaken hands.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+    server: HelloResponse,
+}
+
+impl Client {
+    /// Connects to a daemon that runs, or says that none does.
+    pub async fn connect(endpoint: &Endpoint, who: &Identity) -> Result<Self, Failure> {
+        Self::probe(endpoint, who).await?.ok_or_else(|| {
+            Failure::new(
+                Reason::DaemonUnreachable,
+                format!("no daemon is running on {}", endpoint.socket.display()),
+            )
+            .with(key::HINT, "run: awsso daemon start")
+        })
+    }
+
+    /// Connects, and starts the daemon first when there is none.
+    pub async fn connect_or_start(endpoint: &Endpoint, who: &Identity) -> Result<Self, Failure> {
+        crate::launch::connect_or_start(endpoint, who).await
+    }
+
+    /// `None` when nobody listens: the one case in which starting a daemon helps.
+    pub(crate) async fn probe(
+        endpoint: &Endpoint,
+        who: &Identity,
+    ) -> Result<Option<Self>, Failure> {
+        Self::connect_any_protocol(endpoint, who)
+            .await?
+            .map(Self::of_our_protocol)
+            .transpose()
+    }
+
+    /// Connects to a daemon of whatever protocol, to look at it or to stop it:
+    /// only [`Client::server`] and [`Client::daemon`] may be used then. `None`
+    /// when nobody listens.
+    pub async fn connect_any_protocol(
+        endpoint: &Endpoint,
+        who: &Identity,
+    ) -> Result<Option<Self>, Failure> {
+        for socket in endpoint.candidates() {
+            match ipc::connect(&socket).await {
+                Ok(conn) => return Self::shake_hands(conn, &socket, who).await.map(Some),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    ) => {}
+                Err(error) => return Err(unreachable(&socket, &error)),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn shake_hands(conn: ipc::Conn, socket: &Path, who: &Identity) -> Result<Self, Failure> {
+        let shake = async {
+            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .handshake(TokioIo::new(conn))
+                .await
+                .map_err(|error| unreachable(socket, &error))?;
+            // Ends with the last clone of `sender`; an error reaches each call by itself.
+            tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            let channel = Channel(sender);
+            let server = DaemonClient::with_origin(channel.clone(), origin())
+                .hello(HelloRequest {
+                    protocol: PROTOCOL,
+                    version: VERSION.to_owned(),
+                    kind: who.kind.into(),
+                    client_name: who.name.clone(),
+                })
+                .await
+                .map_err(|status| handshake_failure(socket, status))?
+                .into_inner();
+            Ok::<_, Failure>(Self { channel, server })
+        };
+        tokio::time::timeout(HANDSHAKE_LIMIT, shake)
+            .await
+            .map_err(|_| unreachable(socket, &"it does not answer"))?
+    }
+
+    fn of_our_protocol(self) -> Result<Self, Failure> {
+        if self.server.protocol == PROTOCOL {
+            Ok(self)
+        } else {
+            Err(mismatch(&self.server))
+        }
+    }
+
+    /// What the daemon said of itself.
+    pub fn server(&self) -> &HelloResponse {
+        &self.server
+    }
+
+    /// The connection is gone; a new one is needed.
+    pub fn is_closed(&self) -> bool {
+        self.channel.0.is_closed()
+    }
+
+    pub fn daemon(&self) -> DaemonClient<Channel> {
+        DaemonClient::with_origin(self.channel.clone(), origin())
+    }
+
+    pub fn session(&self) -> SessionClient<Channel> {
+        SessionClient::with_origin(self.channel.clone(), origin())
+    }
+
+    pub fn accounts(&self) -> AccountsClient<Channel> {
+        AccountsClient::with_origin(self.channel.clone(), origin())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn credentials(&self) -> CredentialsClient<Channel> {
+        CredentialsClient::with_origin(self.channel.clone(), origin())
+    }
+
+    pub fn jobs(&self) -> JobsClient<Channel> {
+        JobsClient::with_origin(self.channel.clone(), origin())
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
+}
+
+/// HTTP/2 wants a scheme and an authority; the socket has neither.
+fn origin() -> Uri {
+    Uri::from_static("http://awssod")
+}
+
+fn unreachable(socket: &Path, error: &dyn fmt::Display) -> Failure {
+    Failure::new(
+        Reason::DaemonUnreachable,
+        format!("cannot talk to the daemon on {}: {error}", socket.display()),
+    )
+    .with(key::HINT, "run: awsso daemon restart")
+}
+
+fn handshake_failure(socket: &Path, status: Status) -> Failure {
+    let failure = Failure::from(status);
+    match failure.reason {
+        Reason::DaemonUnreachable => unreachable(socket, &failure.message),
+        _ => failure,
+    }
+}
+
+fn mismatch(server: &HelloResponse) -> Failure {
+    Failure::new(
+        Reason::ProtocolMismatch,
+        format!(
+            "the running daemon is version {} (protocol {}), this program is {VERSION} (protocol {PROTOCOL})",
+            server.version, server.protocol
+        ),
+    )
+    .with(key::DAEMON_PROTOCOL, server.protocol.to_string())
+    .with(key::HINT, "run: awsso daemon restart")
+}
+
+/// A tonic transport over one connection, without the weight of tonic's own.
+#[derive(Clone)]
+pub struct Channel(http2::SendRequest<Body>);
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Channel(..)")
+    }
+}
+
+impl tower_service::Service<Request<Body>> for Channel {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}

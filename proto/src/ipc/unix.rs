@@ -1,0 +1,179 @@
+//! Unix: a socket file in a private folder, and the peer's credentials.
+
+use std::{
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use interprocess::local_socket::{
+    GenericFilePath, ListenerOptions, ToFsName as _,
+    tokio::{Listener as Inner, Stream},
+    traits::{
+        StreamCommon as _,
+        tokio::{Listener as _, Stream as _},
+    },
+};
+
+use super::{Conn, Peer};
+use crate::error::{Failure, Reason};
+
+/// `sun_path` of the smallest platform (macOS) with its terminating zero.
+const MAX_SOCKET_PATH: usize = 103;
+
+/// A bound socket. Dropping it leaves the file: whoever holds the instance
+/// lock removes it.
+pub struct Listener(Inner);
+
+/// `/run/user/<uid>`, when it is a directory of ours.
+pub fn user_runtime_dir() -> Option<PathBuf> {
+    let dir = PathBuf::from(format!("/run/user/{}", own_uid()));
+    let meta = std::fs::symlink_metadata(&dir).ok()?;
+    (meta.is_dir() && meta.uid() == own_uid()).then_some(dir)
+}
+
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Connects. `NotFound` and `ConnectionRefused` mean that no daemon is there.
+pub async fn connect(socket: &Path) -> io::Result<Conn> {
+    let stream = Stream::connect(socket.to_fs_name::<GenericFilePath>()?).await?;
+    Ok(Conn { stream, peer: None })
+}
+
+/// Binds. The caller holds the instance lock and has removed a stale socket.
+pub fn listen(socket: &Path) -> io::Result<Listener> {
+    let options = ListenerOptions::new()
+        .name(socket.to_fs_name::<GenericFilePath>()?)
+        .reclaim_name(false);
+    // Elsewhere the mode cannot be given before bind; the folder protects the socket there.
+    #[cfg(target_os = "linux")]
+    let options = {
+        use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
+        options.mode(0o600)
+    };
+    options.create_tokio().map(Listener)
+}
+
+impl Listener {
+    /// The next connection of the same user; any other is dropped unheard.
+    ///
+    /// # Errors
+    /// `PermissionDenied` names the uid of a foreign peer; the listener stays usable.
+    pub async fn accept(&self) -> io::Result<Conn> {
+        let stream = self.0.accept().await?;
+        let creds = stream.peer_creds()?;
+        let uid = creds.euid();
+        let peer = uid.map(|uid| Peer {
+            uid,
+            pid: creds.pid().and_then(|pid| u32::try_from(pid).ok()),
+        });
+        match peer {
+            Some(peer) if peer.uid == own_uid() => Ok(Conn {
+                stream,
+                peer: Some(peer),
+            }),
+            _ => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("a connection of another user (uid {uid:?})"),
+            )),
+        }
+    }
+}
+
+/// Creates the folder (and its parents) for us alone, then verifies it: another
+/// user may have been there first.
+pub fn private_dir(dir: &Path) -> Result<(), Failure> {
+    let problem = |what: String| {
+        Failure::new(
+            Reason::InvalidArgument,
+            format!("the folder {} {what}", dir.display()),
+        )
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| problem(format!("cannot be created: {error}")))?;
+    let meta = std::fs::symlink_metadata(dir)
+        .map_err(|error| problem(format!("cannot be inspected: {error}")))?;
+    if meta.file_type().is_symlink() {
+        return Err(problem("is a symbolic link; remove it".into()));
+    }
+    if !meta.is_dir() {
+        return Err(problem("is not a folder; remove it".into()));
+    }
+    if meta.uid() != own_uid() {
+        return Err(problem(format!(
+            "belongs to uid {}, not to you; remove it or set AWSSO_SOCKET",
+            meta.uid()
+        )));
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(problem(format!(
+            "is open to other users (mode {:03o}); run: chmod 700 {}",
+            meta.mode() & 0o777,
+            dir.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a socket can be bound at this path at all.
+pub fn check_socket_path(socket: &Path) -> Result<(), Failure> {
+    let length = socket.as_os_str().len();
+    if length > MAX_SOCKET_PATH {
+        return Err(Failure::new(
+            Reason::InvalidArgument,
+            format!(
+                "the socket path {} has {length} bytes, the system takes {MAX_SOCKET_PATH}; set AWSSO_SOCKET to a shorter one",
+                socket.display()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_private_folder_is_created_with_its_parents_and_accepted_again() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b");
+        private_dir(&dir).unwrap();
+        private_dir(&dir).unwrap();
+        assert_eq!(dir.metadata().unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_open_folder_a_link_and_a_file_are_refused_with_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let open = root.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(
+            private_dir(&open)
+                .unwrap_err()
+                .message
+                .contains("chmod 700")
+        );
+
+        let link = root.path().join("link");
+        symlink(&open, &link).unwrap();
+        assert!(
+            private_dir(&link)
+                .unwrap_err()
+                .message
+                .contains("symbolic link")
+        );
+
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(private_dir(&file).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! What both ends of the socket must agree on: the messages, the errors, where
+//! the socket is, how to connect, listen and know the peer, the handshake, and
+//! how a client starts the daemon. It has no opinion about AWS.
+
+pub mod client;
+pub mod endpoint;
+pub mod error;
+pub mod ipc;
+pub mod launch;
+pub mod v1;
+
+pub use client::Client;
+pub use endpoint::Endpoint;
+pub use error::{Failure, Reason};
+
+/// The version of the contract. An additive change does not bump it.
+pub const PROTOCOL: u32 = 1;
+
+/// The version of this build, as every binary prints it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
