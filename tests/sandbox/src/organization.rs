@@ -1,0 +1,292 @@
+//! The organisation that is modelled: accounts, their roles, instances and buckets.
+//!
+//! A pure function of its size, so that two sandboxes of the same size are the same organisation and a larger one
+//! begins with the smaller. It never changes; what changes (tokens, keys, commands) is owned elsewhere.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// The largest organisation AWS's quotas make plausible, and enough to test paging with.
+pub const MOST_ACCOUNTS: usize = 5_000;
+
+/// Accounts in a fixed order.
+#[derive(Debug, Clone)]
+pub struct Organization {
+    accounts: Vec<Account>,
+    by_id: HashMap<String, usize>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub roles: Vec<String>,
+    pub instances: Vec<Instance>,
+    pub buckets: Vec<Bucket>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub id: String,
+    /// Its `Name` tag and its host name.
+    pub name: String,
+    pub platform: Platform,
+    pub reach: Reach,
+    pub address: String,
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    Linux,
+    Windows,
+    MacOs,
+}
+
+/// What Systems Manager knows of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Online,
+    /// Registered, but the agent no longer answers: commands are delayed and in the end not delivered.
+    Offline,
+    /// Runs in EC2 and never registered: Systems Manager does not know it.
+    Unmanaged,
+}
+
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub name: String,
+    /// Keys with their text, sorted by key.
+    pub objects: Vec<(String, String)>,
+}
+
+impl Platform {
+    /// As `DescribeInstanceInformation` writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
+            Self::MacOs => "MacOS",
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Organization {
+    /// An organisation of `accounts` accounts; what is outside 1 to [`MOST_ACCOUNTS`] is moved to the nearest.
+    pub fn of(accounts: usize) -> Self {
+        let accounts: Vec<_> = (0..accounts.clamp(1, MOST_ACCOUNTS)).map(account).collect();
+        let by_id = accounts
+            .iter()
+            .enumerate()
+            .map(|(at, account)| (account.id.clone(), at))
+            .collect();
+        Self { accounts, by_id }
+    }
+
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    pub fn account(&self, id: &str) -> Option<&Account> {
+        self.by_id.get(id).map(|&at| &self.accounts[at])
+    }
+}
+
+impl Account {
+    pub fn instance(&self, id: &str) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.id == id)
+    }
+
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| role == name)
+    }
+}
+
+impl Instance {
+    /// Whether Systems Manager lists it.
+    pub fn is_managed(&self) -> bool {
+        self.reach != Reach::Unmanaged
+    }
+
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.tags
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn account(number: usize) -> Account {
+    match number {
+        0 => production(),
+        1 => small_account("444455556666", "staging", number),
+        2 => small_account("777788889999", "development", number),
+        _ => {
+            const PURPOSES: [&str; 6] = [
+                "payments",
+                "search",
+                "data lake",
+                "logging",
+                "Büro-IT",
+                "sandbox",
+            ];
+            // 37,000,003 is odd and prime to 10^12: ids look arbitrary and never meet, nor do the three above.
+            let id = (200_000_000_000 + number as u64 * 37_000_003) % 1_000_000_000_000;
+            small_account(
+                &format!("{id:012}"),
+                &format!("{} {number:04}", PURPOSES[number % PURPOSES.len()]),
+                number,
+            )
+        }
+    }
+}
+
+fn production() -> Account {
+    let machine =
+        |suffix, name, platform, reach| instance(0, suffix, name, platform, reach, "production");
+    Account {
+        id: "111122223333".into(),
+        name: "production".into(),
+        email: "aws+production@example.com".into(),
+        roles: ["AdministratorAccess", "NoS3", "NoSSMInventory", "ReadOnly"]
+            .map(String::from)
+            .into(),
+        instances: vec![
+            machine(1, "web-1", Platform::Linux, Reach::Online),
+            machine(2, "web-2", Platform::Linux, Reach::Online),
+            machine(3, "win-1", Platform::Windows, Reach::Online),
+            machine(4, "mac-1", Platform::MacOs, Reach::Online),
+            machine(5, "offline-1", Platform::Linux, Reach::Offline),
+            machine(6, "bare-1", Platform::Linux, Reach::Unmanaged),
+        ],
+        buckets: buckets("111122223333", "production"),
+    }
+}
+
+fn small_account(id: &str, name: &str, number: usize) -> Account {
+    let slug: String = name
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .collect::<String>();
+    let slug = slug.to_ascii_lowercase();
+    let mut roles = vec!["AdministratorAccess".to_owned(), "ReadOnly".to_owned()];
+    if number % 3 == 2 {
+        roles.insert(1, "PowerUserAccess".to_owned());
+    }
+    Account {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        email: format!("aws+{slug}@example.com"),
+        roles,
+        instances: vec![
+            instance(number, 1, "app-1", Platform::Linux, Reach::Online, &slug),
+            instance(number, 2, "app-2", Platform::Linux, Reach::Online, &slug),
+        ],
+        buckets: buckets(id, &slug),
+    }
+}
+
+fn instance(
+    account: usize,
+    suffix: usize,
+    name: &str,
+    platform: Platform,
+    reach: Reach,
+    environment: &str,
+) -> Instance {
+    let role = name.split('-').next().unwrap_or(name);
+    Instance {
+        // `i-0a1b2c3d4e5f60001` in the first account; later accounts count on in the digits before.
+        id: format!(
+            "i-{:017x}",
+            0xa1b2_c3d4_e5f6_0000_u64 + account as u64 * 0x10_0000 + suffix as u64
+        ),
+        name: name.to_owned(),
+        platform,
+        reach,
+        address: format!("10.{}.{}.{}", account / 250, account % 250, 10 + suffix),
+        tags: vec![
+            ("Name".into(), name.into()),
+            ("Environment".into(), environment.into()),
+            ("Role".into(), role.into()),
+        ],
+    }
+}
+
+fn buckets(id: &str, name: &str) -> Vec<Bucket> {
+    let mut objects = vec![
+        ("hello.txt".to_owned(), format!("hello from {name}\n")),
+        (
+            "logs/2026/01/app.log".to_owned(),
+            "started\nstopped\n".to_owned(),
+        ),
+        ("logs/2026/02/app.log".to_owned(), "started\n".to_owned()),
+        ("reports/a b+c ü.csv".to_owned(), "a,b\n1,2\n".to_owned()),
+    ];
+    objects.sort();
+    vec![
+        Bucket {
+            name: format!("{id}-artifacts"),
+            objects: Vec::new(),
+        },
+        Bucket {
+            name: format!("{id}-data"),
+            objects,
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_organisation_has_no_id_twice() {
+        let organization = Organization::of(MOST_ACCOUNTS);
+        assert_eq!(organization.by_id.len(), MOST_ACCOUNTS);
+        let instances: std::collections::HashSet<_> = organization
+            .accounts()
+            .iter()
+            .flat_map(|account| &account.instances)
+            .map(|one| &one.id)
+            .collect();
+        assert_eq!(instances.len(), 6 + 2 * (MOST_ACCOUNTS - 1));
+        assert!(
+            organization
+                .accounts()
+                .iter()
+                .all(|account| account.id.len() == 12 && account.roles.len() >= 2)
+        );
+    }
+
+    #[test]
+    fn production_has_the_instances_tests_name() {
+        let organization = Organization::of(1);
+        let production = organization.account("111122223333").unwrap();
+        assert_eq!(
+            production.instance("i-0a1b2c3d4e5f60001").unwrap().name,
+            "web-1"
+        );
+        assert_eq!(
+            production.instance("i-0a1b2c3d4e5f60003").unwrap().platform,
+            Platform::Windows
+        );
+        assert_eq!(
+            production.instance("i-0a1b2c3d4e5f60005").unwrap().reach,
+            Reach::Offline
+        );
+    }
+}
