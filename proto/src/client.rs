@@ -4,7 +4,7 @@
 use std::{
     fmt,
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
     task::{Context, Poll},
     time::Duration,
 };
@@ -43,6 +43,7 @@ pub struct Identity {
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
+    socket: PathBuf,
     server: HelloResponse,
 }
 
@@ -116,7 +117,11 @@ impl Client {
                 .await
                 .map_err(|status| handshake_failure(socket, status))?
                 .into_inner();
-            Ok::<_, Failure>(Self { channel, server })
+            Ok::<_, Failure>(Self {
+                channel,
+                socket: socket.to_owned(),
+                server,
+            })
         };
         tokio::time::timeout(HANDSHAKE_LIMIT, shake)
             .await
@@ -129,6 +134,11 @@ impl Client {
         } else {
             Err(mismatch(&self.server))
         }
+    }
+
+    /// Where the daemon was found.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// What the daemon said of itself.

@@ -1,0 +1,374 @@
+//! The command line: every command, flag and value, and what a value must look
+//! like. It guarantees that whatever is malformed ends here, with exit code 2.
+
+use std::{ffi::OsString, fmt::Display, path::PathBuf};
+
+use awsso_proto::v1::SsmTarget;
+use clap::{
+    CommandFactory as _, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser,
+    error::ErrorKind,
+};
+
+use crate::exit::{Family, Stop};
+
+mod value;
+
+/// In a help text, after what a command has of its own.
+const LAST: usize = 900;
+
+/// One AWS IAM Identity Center login for every terminal, script, editor and assistant
+#[derive(Debug, Parser)]
+#[command(name = "awsso", version, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that stand before or after the command.
+#[derive(Debug, Default, clap::Args)]
+pub struct Globals {
+    /// The session to use [default: `AWSSO_SESSION`, then the configuration]
+    #[arg(long, global = true, display_order = LAST, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub session: Option<String>,
+    /// The daemon's socket
+    #[arg(long, global = true, hide = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true, display_order = LAST)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Log in, and wait until it is done
+    Login(LoginArgs),
+    /// End the login
+    Logout(LogoutArgs),
+    /// Show the sessions and how long they last
+    Status(ListArgs),
+    /// List the accounts and the roles in them
+    #[command(visible_alias = "ls")]
+    LsAccounts(LsAccountsArgs),
+    /// Run one AWS CLI command in the daemon
+    ExecCommand(ExecCommandArgs),
+    /// Run a shell command on EC2 instances over SSM
+    Ec2ExecCommand(Ec2ExecCommandArgs),
+    /// Run a program here, with credentials in its environment
+    Exec(ExecArgs),
+    /// Print credentials for `credential_process` in the AWS config
+    CredentialProcess(TargetArgs),
+    /// Print credentials as lines for a shell to evaluate
+    Env(EnvArgs),
+    /// List, watch and cancel jobs, and read what they printed
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Start, stop and look at the daemon
+    #[command(subcommand)]
+    Daemon(DaemonCommand),
+}
+
+impl Verb {
+    /// Which exit codes a failure has.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::ExecCommand(_) | Self::Ec2ExecCommand(_) | Self::Exec(_) => Family::Runs,
+            Self::Login(_) => Family::Login,
+            Self::CredentialProcess(_) => Family::CredentialProcess,
+            Self::Logout(_)
+            | Self::Status(_)
+            | Self::LsAccounts(_)
+            | Self::Env(_)
+            | Self::Jobs(_)
+            | Self::Daemon(_) => Family::Plain,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Toon,
+    Csv,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// The form of the list [default: table]
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    pub output: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Flow {
+    Auto,
+    Browser,
+    Device,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LoginArgs {
+    /// The session to log in to
+    #[arg(value_name = "SESSION", value_parser = NonEmptyStringValueParser::new())]
+    pub name: Option<String>,
+    /// Only print the link
+    #[arg(long)]
+    pub no_launch_browser: bool,
+    /// How to log in: with a browser on this machine, or with a code on any
+    #[arg(long, default_value = "auto")]
+    pub flow: Flow,
+    /// Log in anew although the session is valid
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LogoutArgs {
+    /// The session to end
+    #[arg(value_name = "SESSION", conflicts_with = "all", value_parser = NonEmptyStringValueParser::new())]
+    pub name: Option<String>,
+    /// End every session
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LsAccountsArgs {
+    /// Ask AWS, whatever is known
+    #[arg(long)]
+    pub refresh: bool,
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+/// The account and the role to act as. `AWS_PROFILE` may name what is missing.
+#[derive(Debug, Default, clap::Args)]
+pub struct TargetArgs {
+    /// The account: its id (12 digits) or its name
+    #[arg(long, visible_alias = "account-id", value_parser = value::account)]
+    pub account: Option<String>,
+    /// The role, as `awsso ls-accounts` shows it
+    #[arg(long, visible_alias = "role-name", value_parser = NonEmptyStringValueParser::new())]
+    pub role: Option<String>,
+    /// The region [default: `AWS_REGION`, `AWS_DEFAULT_REGION`, then the configuration]
+    #[arg(long, value_parser = value::region)]
+    pub region: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExecCommandArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The whole command, for example "aws s3 ls"
+    #[arg(long, allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub command: String,
+    /// How long it may run
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Ec2ExecCommandArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// An instance; may be given several times
+    #[arg(long = "instance-id", value_name = "ID", value_parser = value::instance_id,
+          required_unless_present = "targets", conflicts_with = "targets")]
+    pub instance_ids: Vec<String>,
+    /// Every instance with this tag; may be given several times
+    #[arg(long, value_name = "tag:KEY=VALUE[,VALUE]", value_parser = value::ssm_target)]
+    pub targets: Vec<SsmTarget>,
+    /// The shell command
+    #[arg(long, allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub command: String,
+    /// How long it may run on each instance
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExecArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+    Cmd,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct EnvArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Whose syntax to print [default: the shell that SHELL names]
+    #[arg(long)]
+    pub shell: Option<Shell>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List the jobs, newest first
+    List(ListArgs),
+    /// Follow a job to its end; leaving does not end the job
+    Watch { id: String },
+    /// Cancel a job
+    Cancel { id: String },
+    /// Print what a job printed
+    Output {
+        /// A job, or one output of a job
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DaemonCommand {
+    /// Start the daemon, unless it runs
+    Start,
+    /// Stop the daemon
+    Stop(StopArgs),
+    /// Stop the daemon and start it again
+    Restart(StopArgs),
+    /// Say whether the daemon runs
+    Status,
+    /// Print the daemon's log
+    Logs {
+        /// How many lines from the end
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        lines: usize,
+        /// Go on printing what is logged
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StopArgs {
+    /// Stop although running jobs would be lost
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What the parser itself cannot see, said as the parser says it.
+pub fn refuse(command: &str, kind: ErrorKind, text: impl Display) -> Stop {
+    let mut cli = Args::command();
+    cli.build();
+    let cli = cli
+        .find_subcommand_mut(command)
+        .expect("a command refuses its own arguments");
+    Stop::Usage(cli.error(kind, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split_whitespace())
+    }
+
+    fn refused(line: &str) -> String {
+        let error = parse(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for line in [
+            "awsso --session corp --json status",
+            "awsso status --session corp --json",
+            "awsso jobs --json list --session corp",
+        ] {
+            let globals = parse(line).unwrap().globals;
+            assert_eq!(globals.session.as_deref(), Some("corp"), "{line}");
+            assert!(globals.json, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_long_names_of_account_and_role_are_the_same_flags() {
+        let line = "awsso exec-command --account-id 111122223333 --role-name Admin --command x";
+        let Verb::ExecCommand(args) = parse(line).unwrap().verb else {
+            panic!("another command");
+        };
+        assert_eq!(args.target.account.as_deref(), Some("111122223333"));
+        assert_eq!(args.target.role.as_deref(), Some("Admin"));
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_told_in_one_clear_line() {
+        let text = refused("awsso credential-process --account 12345 --role R");
+        assert!(
+            text.contains("'12345' is not an account id (12 digits) or name"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn instances_are_named_by_id_or_by_tag_and_never_by_both() {
+        let line = "awsso ec2-exec-command --account A --role R --command x";
+        refused(line);
+        refused(&format!(
+            "{line} --instance-id i-01234567 --targets tag:Role=web"
+        ));
+        refused(&format!("{line} --targets Role=web"));
+        let named = format!("{line} --targets tag:Role=web,db --targets tag:Env=prod");
+        let Verb::Ec2ExecCommand(args) = parse(&named).unwrap().verb else {
+            panic!("another command");
+        };
+        assert_eq!(args.targets[0].key, "tag:Role");
+        assert_eq!(args.targets[0].values, ["web", "db"]);
+        assert_eq!(args.targets[1].values, ["prod"]);
+    }
+
+    #[test]
+    fn everything_after_the_program_is_the_programs() {
+        for line in [
+            "awsso exec --account A --role R -- sh -c --json",
+            "awsso exec --account A --role R sh -c --json",
+        ] {
+            let args = parse(line).unwrap();
+            assert!(!args.globals.json);
+            let Verb::Exec(exec) = args.verb else {
+                panic!("another command");
+            };
+            assert_eq!(exec.command, ["sh", "-c", "--json"]);
+        }
+        refused("awsso exec --account A --role R --jsno sh");
+    }
+
+    #[test]
+    fn what_is_not_built_is_not_there() {
+        let help = Args::command().render_help().to_string();
+        for word in [
+            "console",
+            "profiles",
+            "approvals",
+            "audit",
+            "doctor",
+            "mcp",
+            "policy",
+        ] {
+            assert!(!help.contains(word), "{word}");
+            assert_eq!(
+                parse(&format!("awsso {word}")).unwrap_err().kind(),
+                ErrorKind::InvalidSubcommand
+            );
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! One file per noun; each command is: ask the daemon, print, exit code.
+
+mod accounts;
+mod credentials;
+mod daemon;
+mod ec2_exec_command;
+mod exec;
+mod exec_command;
+mod jobs;
+mod login;
+mod logs;
+mod session;
+
+use crate::{args::Verb, context::Context, exit::Stop};
+
+pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
+    match verb {
+        Verb::Login(args) => login::run(context, args).await,
+        Verb::Logout(args) => session::logout(context, args).await,
+        Verb::Status(args) => session::status(context, &args).await,
+        Verb::LsAccounts(args) => accounts::list(context, &args).await,
+        Verb::ExecCommand(args) => exec_command::run(context, args).await,
+        Verb::Ec2ExecCommand(args) => ec2_exec_command::run(context, args).await,
+        Verb::Exec(args) => exec::run(context, args).await,
+        Verb::CredentialProcess(target) => credentials::process(context, target).await,
+        Verb::Env(args) => credentials::env(context, args).await,
+        Verb::Jobs(command) => jobs::run(context, command).await,
+        Verb::Daemon(command) => daemon::run(context, command).await,
+    }
+}

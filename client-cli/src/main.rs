@@ -1,0 +1,42 @@
+//! `awsso`: the person's end of the socket. It owns nothing that must last: it
+//! reads arguments, asks the daemon, prints the answer and ends.
+
+mod args;
+mod browser;
+mod cmd;
+mod context;
+mod exit;
+mod os;
+mod progress;
+mod render;
+mod run;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{args::Args, context::Context, exit::Stop};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return exit::report(Stop::Usage(error), exit::Family::Plain).into(),
+    };
+    let family = args.verb.family();
+    match run(args) {
+        Ok(code) => code.into(),
+        Err(stop) => exit::report(stop, family).into(),
+    }
+}
+
+fn run(args: Args) -> Result<u8, Stop> {
+    let context = Context::from_env(args.globals)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(cmd::run(&context, args.verb));
+    // A thread that still waits for a lock must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}

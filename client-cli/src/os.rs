@@ -1,0 +1,46 @@
+//! The only platform code of this program: signals that ask it to stop, a
+//! program that takes its place, and a child that outlives it.
+
+#[cfg(unix)]
+pub use unix::*;
+
+#[cfg(unix)]
+mod unix {
+    use std::{io, os::unix::process::CommandExt as _, process::Command};
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    /// Ctrl-C and SIGTERM. From here on they end nothing by themselves.
+    pub struct Interrupts {
+        interrupt: Signal,
+        terminate: Signal,
+    }
+
+    impl Interrupts {
+        pub fn new() -> io::Result<Self> {
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        }
+
+        /// The next one. One that came meanwhile is not lost.
+        pub async fn next(&mut self) {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        }
+    }
+
+    /// Becomes the program: signals, terminal and exit code are its own.
+    /// Returns only when that cannot be done.
+    pub fn become_program(command: &mut Command) -> io::Error {
+        command.exec()
+    }
+
+    /// A Ctrl-C in this terminal is not meant for the child.
+    pub fn own_process_group(command: &mut tokio::process::Command) {
+        command.process_group(0);
+    }
+}
