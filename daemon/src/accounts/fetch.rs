@@ -1,0 +1,124 @@
+//! Asking the portal: all pages of accounts, then the roles of all of them at
+//! the same time, as many as the limiter lets through.
+
+use std::sync::Arc;
+
+use awsso_proto::Failure;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::watch;
+
+use super::{Account, Listing, Roles};
+use crate::{aws::Aws, clock::Clock, portal, session::Session};
+
+/// The portal's own maximum.
+const PAGE: i32 = 100;
+/// More accounts than an organisation can have; a portal that pages for ever ends here.
+const MAX_PAGES: usize = 1_000;
+/// Role lists waiting for the limiter at the same time.
+const AT_ONCE: usize = 64;
+
+/// The whole listing; what is known so far is published on the way.
+pub(super) async fn everything(
+    aws: &Aws,
+    clock: &Clock,
+    session: &Session,
+    publish: &watch::Sender<Arc<Listing>>,
+) -> Arc<Listing> {
+    let mut listing = Listing::default();
+    let mut token = None;
+    for _ in 0..MAX_PAGES {
+        let page = match accounts_page(aws, session, token.take()).await {
+            Ok(page) => page,
+            Err(failure) => {
+                listing.failure = Some(failure);
+                return Arc::new(listing);
+            }
+        };
+        listing.accounts.extend(page.0);
+        token = page.1.filter(|token| !token.is_empty());
+        listing.all_accounts = token.is_none();
+        publish.send_replace(Arc::new(listing.clone()));
+        if listing.all_accounts {
+            break;
+        }
+    }
+    let ids: Vec<String> = listing
+        .accounts
+        .iter()
+        .map(|account| account.id.clone())
+        .collect();
+    let mut answers = stream::iter(ids.into_iter().enumerate())
+        .map(|(at, id)| async move { (at, roles(aws, session, &id).await) })
+        .buffer_unordered(AT_ONCE);
+    while let Some((at, answer)) = answers.next().await {
+        listing.accounts[at].roles = answer.map_or_else(Roles::Failed, Roles::Known);
+    }
+    drop(answers);
+    listing.fetched_at = Some(clock.now());
+    Arc::new(listing)
+}
+
+async fn accounts_page(
+    aws: &Aws,
+    session: &Session,
+    token: Option<String>,
+) -> Result<(Vec<Account>, Option<String>), Failure> {
+    let (page, _) = portal::call(aws, session, "ListAccounts", |client, access| {
+        client
+            .list_accounts()
+            .access_token(access)
+            .max_results(PAGE)
+            .set_next_token(token.clone())
+            .send()
+    })
+    .await?;
+    let accounts = page
+        .account_list
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|info| {
+            Some(Account {
+                id: info.account_id?,
+                name: info.account_name.unwrap_or_default(),
+                email: info.email_address.unwrap_or_default(),
+                roles: Roles::NotAsked,
+            })
+        })
+        .collect();
+    Ok((accounts, page.next_token))
+}
+
+/// All roles of one account, sorted.
+pub(super) async fn roles(
+    aws: &Aws,
+    session: &Session,
+    account_id: &str,
+) -> Result<Vec<String>, Failure> {
+    let mut roles = Vec::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MAX_PAGES {
+        let (page, _) = portal::call(aws, session, "ListAccountRoles", |client, access| {
+            client
+                .list_account_roles()
+                .access_token(access)
+                .account_id(account_id)
+                .max_results(PAGE)
+                .set_next_token(token.clone())
+                .send()
+        })
+        .await?;
+        roles.extend(
+            page.role_list
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|role| role.role_name),
+        );
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            break;
+        }
+    }
+    roles.sort();
+    roles.dedup();
+    Ok(roles)
+}

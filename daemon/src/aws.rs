@@ -1,0 +1,206 @@
+//! The one place that builds SDK clients. Endpoints, proxy, certificates and
+//! time limits are decided here, and nowhere by a request. The SDK's own
+//! retries are off: the limiter retries.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::{SdkConfig, app_name::AppName, region::Region};
+use awsso_proto::{Failure, Reason};
+
+use crate::{
+    clock::Clock,
+    config::{AwsFile, Config, Network, check_endpoint, is_loopback},
+};
+
+/// One attempt: a portal answers in well under a second, or not at all.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Builds clients over one connection pool.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: Arc<Config>,
+    shared: SdkConfig,
+}
+
+/// The services that awsso calls, by the names that the AWS settings use.
+#[derive(Debug, Clone, Copy)]
+enum Service {
+    Sso,
+    SsoOidc,
+    Ssm,
+}
+
+impl Aws {
+    pub fn new(config: Arc<Config>, clock: &Clock) -> Result<Self, Failure> {
+        let files = config.files().unwrap_or_default();
+        let http = http_client(&config, &files.settings.network)?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .operation_attempt_timeout(ATTEMPT_LIMIT)
+            .build();
+        let shared = SdkConfig::builder()
+            .behavior_version(aws_sdk_sso::config::BehaviorVersion::latest())
+            .http_client(http)
+            .time_source(clock.time_source())
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled())
+            .app_name(AppName::new("awsso").expect("a valid app name"))
+            .build();
+        Ok(Self { config, shared })
+    }
+
+    pub fn portal(&self, region: &str) -> Result<aws_sdk_sso::Client, Failure> {
+        Ok(aws_sdk_sso::Client::new(&self.of(Service::Sso, region)?))
+    }
+
+    pub fn oidc(&self, region: &str) -> Result<aws_sdk_ssooidc::Client, Failure> {
+        Ok(aws_sdk_ssooidc::Client::new(
+            &self.of(Service::SsoOidc, region)?,
+        ))
+    }
+
+    pub fn ssm(
+        &self,
+        region: &str,
+        credentials: Credentials,
+    ) -> Result<aws_sdk_ssm::Client, Failure> {
+        let config = self.of(Service::Ssm, region)?;
+        let config = aws_sdk_ssm::config::Builder::from(&config)
+            .credentials_provider(credentials)
+            .build();
+        Ok(aws_sdk_ssm::Client::from_conf(config))
+    }
+
+    fn of(&self, service: Service, region: &str) -> Result<SdkConfig, Failure> {
+        let aws = self.config.files()?.aws;
+        let flag = |variable: &str, key: &str| {
+            self.config.environment.get(variable).map_or_else(
+                || default_profile(&aws, key).is_some_and(|v| v.eq_ignore_ascii_case("true")),
+                |value| value.eq_ignore_ascii_case("true"),
+            )
+        };
+        let mut builder = self
+            .shared
+            .to_builder()
+            .region(Region::new(region.to_owned()))
+            .use_fips(flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"))
+            .use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"));
+        builder.set_endpoint_url(self.endpoint(service, &aws)?);
+        Ok(builder.build())
+    }
+
+    /// docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html, in its
+    /// order. Read by us because the Rust SDK does not know the `sso_oidc` key
+    /// that the AWS CLI uses, and because an endpoint that gets tokens is checked.
+    fn endpoint(&self, service: Service, aws: &AwsFile) -> Result<Option<String>, Failure> {
+        let environment = &self.config.environment;
+        let (variable, keys): (_, &[&str]) = match service {
+            Service::Sso => ("AWS_ENDPOINT_URL_SSO", &["sso"]),
+            Service::SsoOidc => ("AWS_ENDPOINT_URL_SSO_OIDC", &["sso_oidc", "sso-oidc"]),
+            Service::Ssm => ("AWS_ENDPOINT_URL_SSM", &["ssm"]),
+        };
+        if environment.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return Ok(None);
+        }
+        // Checked when the environment was read.
+        if let Some(url) = environment
+            .get(variable)
+            .or_else(|| environment.get("AWS_ENDPOINT_URL"))
+        {
+            return Ok(Some(url.to_owned()));
+        }
+        if default_profile(aws, "ignore_configured_endpoint_urls")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        {
+            return Ok(None);
+        }
+        let of_service = default_profile(aws, "services")
+            .and_then(|name| aws.services.get(name))
+            .and_then(|section| {
+                keys.iter()
+                    .find_map(|key| section.get(&format!("{key}.endpoint_url")))
+            });
+        let url = of_service.or_else(|| default_profile(aws, "endpoint_url"));
+        if let Some(url) = url {
+            check_endpoint("endpoint_url in the AWS config file", url)?;
+        }
+        Ok(url.map(str::to_owned))
+    }
+}
+
+fn default_profile<'a>(aws: &'a AwsFile, key: &str) -> Option<&'a str> {
+    aws.profiles
+        .get("default")
+        .and_then(|profile| profile.get(key))
+}
+
+/// The Rust SDK takes neither a proxy nor a CA bundle from the environment.
+fn http_client(config: &Config, network: &Network) -> Result<SharedHttpClient, Failure> {
+    let proxy = match &network.proxy {
+        Some(url) => ProxyConfig::all(url.as_str())
+            .map(|proxy| proxy.no_proxy("localhost,127.0.0.1,::1"))
+            .map_err(|_| {
+                // The URL may hold a password: it is not repeated.
+                Failure::new(Reason::InvalidArgument, "[network] proxy is not a URL")
+            })?,
+        None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
+        None => ProxyConfig::from_env(),
+    };
+    let mut trust = TrustStore::default();
+    let bundle = config
+        .environment
+        .get("AWS_CA_BUNDLE")
+        .map(std::path::PathBuf::from)
+        .or_else(|| network.ca_bundle.clone());
+    if let Some(path) = bundle {
+        let problem = |what: &dyn std::fmt::Display| {
+            Failure::new(
+                Reason::InvalidArgument,
+                format!("the CA bundle {}: {what}", path.display()),
+            )
+        };
+        let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
+        if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
+            return Err(problem(&"holds no PEM certificate"));
+        }
+        trust.add_pem_certificate(pem);
+    }
+    let tls = TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| Failure::new(Reason::InvalidArgument, format!("TLS: {error}")))?;
+    Ok(
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            let mut connector = Connector::builder()
+                .proxy_config(proxy.clone())
+                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                .tls_context(tls.clone());
+            connector.set_connector_settings(settings.cloned());
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+            connector.build()
+        }),
+    )
+}
+
+/// Every call goes to this machine: a proxy would only be in the way.
+fn all_endpoints_are_local(config: &Config) -> bool {
+    config
+        .environment
+        .get("AWS_ENDPOINT_URL")
+        .and_then(|url| url.parse::<http::Uri>().ok())
+        .is_some_and(|uri| uri.host().is_some_and(is_loopback))
+}

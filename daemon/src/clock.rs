@@ -1,0 +1,44 @@
+//! The one clock. Code that decides takes `now`; whoever waits, waits here.
+
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+
+/// The longest sleep in one go: timers do not count a suspend and do not see
+/// the clock being set, so whoever waits for an instant asks again.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+pub struct Clock(SharedTimeSource);
+
+impl Clock {
+    pub fn system() -> Self {
+        Self(SharedTimeSource::new(SystemTimeSource::new()))
+    }
+
+    /// A clock that a test moves.
+    pub fn of(source: SharedTimeSource) -> Self {
+        Self(source)
+    }
+
+    pub fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    /// For SDK clients, so that signatures and expiries use the same time.
+    pub fn time_source(&self) -> SharedTimeSource {
+        self.0.clone()
+    }
+
+    /// Returns at `instant` by the wall clock; never, when there is none.
+    pub async fn wait_until(&self, instant: Option<SystemTime>) {
+        let Some(instant) = instant else {
+            return std::future::pending().await;
+        };
+        while let Ok(left) = instant.duration_since(self.now())
+            && !left.is_zero()
+        {
+            tokio::time::sleep(left.min(LONGEST_NAP)).await;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Every source of configuration: `config.toml`, the AWS config file,
+//! `~/.mcp/configs.json` and the daemon's own environment. Files are read again
+//! when they change. Nothing comes from a request or a working directory.
+
+mod aws_file;
+mod environment;
+mod sessions;
+mod settings;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use awsso_proto::{Endpoint, Failure};
+
+pub use aws_file::{AwsFile, Section};
+pub use environment::{Environment, check_endpoint, is_loopback};
+pub use sessions::{Resolved, SessionSpec, check_region, known, resolve};
+pub use settings::{Limits, Network, Preset, SessionSettings, Settings, StoreKind};
+
+/// The largest configuration file that is read.
+const MAX_FILE: u64 = 8 << 20;
+
+/// What the files say, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    pub settings: Arc<Settings>,
+    pub aws: Arc<AwsFile>,
+    pub mcp: Option<SessionSettings>,
+}
+
+/// The configuration of a daemon.
+#[derive(Debug)]
+pub struct Config {
+    pub endpoint: Endpoint,
+    pub environment: Environment,
+    cached: Mutex<Cached>,
+}
+
+#[derive(Debug, Default)]
+struct Cached {
+    stamps: Vec<Stamp>,
+    files: Files,
+}
+
+/// What tells that a file is another one than before.
+type Stamp = Option<(SystemTime, u64)>;
+
+impl Config {
+    pub fn new(endpoint: Endpoint, environment: Environment) -> Self {
+        Self {
+            endpoint,
+            environment,
+            cached: Mutex::default(),
+        }
+    }
+
+    /// What the files say now. A file that cannot be parsed is an error that
+    /// names the place; the daemon goes on with it as soon as it is mended.
+    pub fn files(&self) -> Result<Files, Failure> {
+        let paths = [
+            &self.environment.config_file,
+            &self.environment.aws_config_file,
+            &self.environment.mcp_file,
+        ];
+        let stamps: Vec<Stamp> = paths.iter().map(|path| stamp(path)).collect();
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.stamps != stamps {
+            let files = Files {
+                settings: Arc::new(Settings::read(paths[0])?),
+                aws: Arc::new(AwsFile::read(paths[1])?),
+                mcp: sessions::read_mcp_file(paths[2]),
+            };
+            *cached = Cached { stamps, files };
+        }
+        Ok(cached.files.clone())
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+/// The text of a file; `None` when there is no such file.
+fn read(path: &PathBuf) -> Result<Option<String>, Failure> {
+    let problem = |what: &dyn std::fmt::Display| {
+        Failure::new(
+            awsso_proto::Reason::InvalidArgument,
+            format!("{}: {what}", path.display()),
+        )
+    };
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.len() > MAX_FILE => return Err(problem(&"the file is too large")),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(problem(&error)),
+    }
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| problem(&"the file is not UTF-8")),
+        Err(error) => Err(problem(&error)),
+    }
+}

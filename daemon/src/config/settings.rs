@@ -1,0 +1,218 @@
+//! `config.toml`: what a person says about awsso.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use awsso_proto::{Failure, Reason};
+use serde::Deserialize;
+use tracing::warn;
+
+/// The whole file. An unknown key is a warning, except in `[policy]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The session that is meant when none is named.
+    pub default_session: Option<String>,
+    /// The region of commands when neither a flag nor the environment says one.
+    pub region: Option<String>,
+    #[serde(rename = "session")]
+    pub sessions: BTreeMap<String, SessionSettings>,
+    pub network: Network,
+    pub store: StoreKind,
+    /// Short names for accounts: name = account id or account name.
+    pub aliases: BTreeMap<String, String>,
+    pub limits: Limits,
+    #[serde(skip)]
+    pub policy: Policy,
+}
+
+/// `[session.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SessionSettings {
+    pub start_url: String,
+    pub region: String,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// For a daemon whose environment has no `HTTPS_PROXY`.
+    pub proxy: Option<String>,
+    /// PEM certificates to trust besides the system's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// `[store] kind`: where tokens are kept between two runs of the daemon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "StoreForm")]
+pub enum StoreKind {
+    /// A sealed file, mode 0600.
+    #[default]
+    File,
+    /// Nowhere.
+    Memory,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoreForm {
+    Word(StoreWord),
+    Table { kind: StoreWord },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StoreWord {
+    File,
+    Memory,
+}
+
+impl From<StoreForm> for StoreKind {
+    fn from(form: StoreForm) -> Self {
+        let (StoreForm::Word(word) | StoreForm::Table { kind: word }) = form;
+        match word {
+            StoreWord::File => Self::File,
+            StoreWord::Memory => Self::Memory,
+        }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// How long a command may run when the caller says nothing, in seconds.
+    pub run_seconds: u64,
+    /// How much of one output stream is kept, in bytes.
+    pub output_bytes: u64,
+    /// AWS CLI runs at the same time; more wait.
+    pub parallel_runs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            run_seconds: 3_600,
+            output_bytes: 1 << 30,
+            parallel_runs: 32,
+        }
+    }
+}
+
+impl Limits {
+    pub fn run_time(&self) -> Duration {
+        Duration::from_secs(self.run_seconds.max(1))
+    }
+}
+
+/// `[policy]`, or why it cannot be used: then agents are refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub preset: Preset,
+    pub error: Option<String>,
+}
+
+/// Parsed from the first day; every preset acts as `open` until policy is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    #[default]
+    Guarded,
+    Open,
+    ReadOnly,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyTable {
+    #[serde(default)]
+    preset: Preset,
+}
+
+impl Settings {
+    pub(super) fn read(path: &PathBuf) -> Result<Self, Failure> {
+        let Some(text) = super::read(path)? else {
+            return Ok(Self::default());
+        };
+        let mut settings = Self::parse(&text).map_err(|what| {
+            Failure::new(
+                Reason::InvalidArgument,
+                format!("{}: {what}", path.display()),
+            )
+        })?;
+        if crate::os::others_can_write(path) {
+            settings.policy.error = Some(format!(
+                "{} can be written by other users; run: chmod go-w {0}",
+                path.display()
+            ));
+        }
+        Ok(settings)
+    }
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let one_line = |error: toml::de::Error| {
+            let at = error
+                .span()
+                .map(|span| format!("line {}: ", text[..span.start].lines().count().max(1)))
+                .unwrap_or_default();
+            format!("{at}{}", error.message())
+        };
+        let mut table: toml::Table = text.parse().map_err(one_line)?;
+        let policy = table
+            .remove("policy")
+            .map_or_else(Policy::default, |value| {
+                match PolicyTable::deserialize(value) {
+                    Ok(table) => Policy {
+                        preset: table.preset,
+                        error: None,
+                    },
+                    Err(error) => Policy {
+                        preset: Preset::default(),
+                        error: Some(format!("[policy] in config.toml: {}", error.message())),
+                    },
+                }
+            });
+        let mut settings: Self = serde_ignored::deserialize(toml::Value::Table(table), |key| {
+            warn!(%key, "unknown key in config.toml");
+        })
+        .map_err(one_line)?;
+        settings.policy = policy;
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let settings = Settings::parse(
+            "default_session = 'corp'\nunknown = 1\n[session.corp]\nstart_url = 'https://a.awsapps.com/start'\n\
+             region = 'eu-west-1'\n[store]\nkind = 'memory'\n[aliases]\nprod = '111122223333'\n\
+             [limits]\nrun_seconds = 5\n[policy]\npreset = 'read-only'\n",
+        )
+        .unwrap();
+        assert_eq!(settings.sessions["corp"].region, "eu-west-1");
+        assert_eq!(settings.store, StoreKind::Memory);
+        assert_eq!(settings.limits.run_time(), Duration::from_secs(5));
+        assert_eq!(settings.policy.preset, Preset::ReadOnly);
+        assert_eq!(
+            Settings::parse("store = 'file'").unwrap().store,
+            StoreKind::File
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        let error = Settings::parse("a = 1\nb = \n").unwrap_err();
+        assert!(error.starts_with("line 2: "), "{error}");
+        assert!(Settings::parse("[session.a]\nregion = 'x'\n").is_err());
+    }
+
+    #[test]
+    fn a_mistake_in_the_policy_refuses_agents_and_nobody_else() {
+        let settings = Settings::parse("[policy]\npresett = 'open'\n").unwrap();
+        assert!(settings.policy.error.unwrap().contains("presett"));
+    }
+}

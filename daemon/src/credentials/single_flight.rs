@@ -1,0 +1,270 @@
+//! One load per key, however many ask. A caller that leaves cancels nobody; a
+//! failure is shared by those who wait and not kept; what was being loaded when
+//! it was forgotten reaches nobody. No AWS in here.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use awsso_proto::{Failure, Reason};
+use futures_util::FutureExt as _;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// Values beyond this many push out those that are of no use any more, then any.
+const CAPACITY: usize = 10_000;
+
+type Outcome<V> = Option<Result<V, Failure>>;
+
+/// A map of values that are loaded once at a time.
+pub struct SingleFlight<K, V> {
+    slots: Arc<Mutex<HashMap<K, Slot<V>>>>,
+    tracker: TaskTracker,
+}
+
+struct Slot<V> {
+    outcome: watch::Receiver<Outcome<V>>,
+}
+
+impl<K, V> Clone for SingleFlight<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            slots: Arc::clone(&self.slots),
+            tracker: self.tracker.clone(),
+        }
+    }
+}
+
+impl<K, V> SingleFlight<K, V>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub fn new(tracker: TaskTracker) -> Self {
+        Self {
+            slots: Arc::default(),
+            tracker,
+        }
+    }
+
+    /// The value, if `good` says so, else what `load` gives: its own load or
+    /// one that is in flight.
+    pub async fn get<F>(
+        &self,
+        key: &K,
+        good: impl Fn(&V) -> bool,
+        load: impl FnOnce() -> F,
+    ) -> Result<V, Failure>
+    where
+        F: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        let mut outcome = {
+            let mut slots = self.lock();
+            match slots.get(key) {
+                Some(slot) => match &*slot.outcome.borrow() {
+                    Some(Ok(value)) if good(value) => return Ok(value.clone()),
+                    None => Some(slot.outcome.clone()),
+                    Some(_) => None,
+                },
+                None => None,
+            }
+            .unwrap_or_else(|| self.start(&mut slots, key, &good, load()))
+        };
+        // The sender is dropped without a value when the load was forgotten.
+        match outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().expect("waited for a value"),
+            Err(_) => Err(Failure::new(
+                Reason::LoginRequired,
+                "logged out while the credentials were being fetched",
+            )),
+        }
+    }
+
+    /// The value that is held, good or not.
+    pub fn peek(&self, key: &K) -> Option<V> {
+        let slots = self.lock();
+        let outcome = slots.get(key)?.outcome.borrow();
+        outcome.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// Drops every value and every load whose key says so.
+    pub fn forget(&self, which: impl Fn(&K) -> bool) {
+        self.lock().retain(|key, _| !which(key));
+    }
+
+    /// Drops one value, if it is still the one that `is` means.
+    pub fn forget_value(&self, key: &K, is: impl Fn(&V) -> bool) {
+        let mut slots = self.lock();
+        let same = slots
+            .get(key)
+            .is_some_and(|slot| matches!(&*slot.outcome.borrow(), Some(Ok(value)) if is(value)));
+        if same {
+            slots.remove(key);
+        }
+    }
+
+    fn start<F>(
+        &self,
+        slots: &mut HashMap<K, Slot<V>>,
+        key: &K,
+        good: &impl Fn(&V) -> bool,
+        load: F,
+    ) -> watch::Receiver<Outcome<V>>
+    where
+        F: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        if slots.len() >= CAPACITY {
+            slots.retain(|_, slot| match &*slot.outcome.borrow() {
+                Some(Ok(value)) => good(value),
+                Some(Err(_)) => false,
+                None => true,
+            });
+        }
+        if slots.len() >= CAPACITY
+            && let Some(any) = slots.keys().next().cloned()
+        {
+            slots.remove(&any);
+        }
+        let (sender, receiver) = watch::channel(None);
+        slots.insert(
+            key.clone(),
+            Slot {
+                outcome: receiver.clone(),
+            },
+        );
+        let (flights, key, own) = (Arc::clone(&self.slots), key.clone(), receiver.clone());
+        self.tracker.spawn(async move {
+            let result = AssertUnwindSafe(load)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Failure::new(
+                        Reason::Internal,
+                        "a load panicked; see the log",
+                    ))
+                });
+            let mut slots = flights.lock().unwrap_or_else(PoisonError::into_inner);
+            // Forgotten, or replaced, while it was loading: then it reaches nobody.
+            let current = slots
+                .get(&key)
+                .is_some_and(|slot| slot.outcome.same_channel(&own));
+            if current {
+                if result.is_err() {
+                    slots.remove(&key);
+                }
+                sender.send_replace(Some(result));
+            }
+        });
+        receiver
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Slot<V>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, V> std::fmt::Debug for SingleFlight<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SingleFlight(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Upstream {
+        flight: SingleFlight<&'static str, usize>,
+        loads: Arc<AtomicUsize>,
+        gate: Arc<Notify>,
+    }
+
+    impl Upstream {
+        fn new() -> Self {
+            Self {
+                flight: SingleFlight::new(TaskTracker::new()),
+                loads: Arc::default(),
+                gate: Arc::default(),
+            }
+        }
+
+        async fn get(&self, fail: bool) -> Result<usize, Failure> {
+            let (loads, gate) = (Arc::clone(&self.loads), Arc::clone(&self.gate));
+            self.flight
+                .get(
+                    &"key",
+                    |_| true,
+                    || async move {
+                        let number = loads.fetch_add(1, Ordering::SeqCst) + 1;
+                        gate.notified().await;
+                        if fail {
+                            Err(Failure::new(Reason::AwsUnavailable, "down"))
+                        } else {
+                            Ok(number)
+                        }
+                    },
+                )
+                .await
+        }
+
+        fn loads(&self) -> usize {
+            self.loads.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_callers_make_one_load_even_if_the_first_leaves() {
+        let upstream = Upstream::new();
+        let first = upstream.get(false);
+        let left = tokio::time::timeout(std::time::Duration::from_millis(1), first).await;
+        assert!(left.is_err());
+        let callers = futures_util::future::join_all((0..100).map(|_| upstream.get(false)));
+        let (values, ()) = tokio::join!(callers, async {
+            tokio::task::yield_now().await;
+            upstream.gate.notify_one();
+        });
+        assert!(values.iter().all(|value| *value == Ok(1)));
+        assert_eq!(upstream.loads(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_shared_but_not_kept() {
+        let upstream = Upstream::new();
+        upstream.gate.notify_one();
+        let both = tokio::join!(upstream.get(true), upstream.get(true));
+        assert!(both.0.is_err() && both.1.is_err());
+        assert_eq!(upstream.loads(), 1);
+        upstream.gate.notify_one();
+        assert_eq!(upstream.get(false).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logout_during_a_load_does_not_resurrect_the_secret() {
+        let upstream = Upstream::new();
+        let (result, ()) = tokio::join!(upstream.get(false), async {
+            tokio::task::yield_now().await;
+            upstream.flight.forget(|_| true);
+            upstream.gate.notify_one();
+        });
+        assert_eq!(result.unwrap_err().reason, Reason::LoginRequired);
+        assert_eq!(upstream.flight.peek(&"key"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_load_that_panics_is_an_error_and_frees_the_key() {
+        let flight: SingleFlight<&str, usize> = SingleFlight::new(TaskTracker::new());
+        let broken = flight
+            .get(&"key", |_| true, || async { panic!("a bug") })
+            .await;
+        assert!(broken.is_err());
+        let mended = flight.get(&"key", |_| true, || async { Ok(1) }).await;
+        assert_eq!(mended, Ok(1));
+    }
+}

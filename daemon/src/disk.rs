@@ -1,0 +1,39 @@
+//! Files that are ours alone: written whole or not at all, readable by nobody else.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// Creates a file of mode 0600, or opens and empties an existing one.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    private_options().create(true).truncate(true).open(path)
+}
+
+/// Replaces `path` by a file with these bytes: temp file, fsync, rename.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temp = path.as_os_str().to_owned();
+    temp.push(format!(".{}.tmp", std::process::id()));
+    let temp = Path::new(&temp);
+    let written = (|| {
+        let mut file = create_private(temp)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(temp, path)?;
+        // The rename itself survives a power cut only when the folder is on disk.
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(temp); // best effort: the error that counts is returned
+    }
+    written
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    crate::os::private_mode(&mut options);
+    options
+}

@@ -1,0 +1,163 @@
+//! One daemon per user: the instance lock, the stale socket, the bind. A second
+//! daemon fails on the lock, not on the socket.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::Duration,
+};
+
+use awsso_proto::{Endpoint, Failure, Reason, ipc};
+
+/// How long a new daemon waits for an old one that is on its way out.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(15);
+
+/// The right to be the daemon, until dropped.
+#[derive(Debug)]
+pub struct Instance {
+    lock: File,
+    socket: PathBuf,
+}
+
+impl Instance {
+    /// Takes the lock. While another daemon drains, its lock is empty, and it
+    /// is waited for.
+    pub fn acquire(endpoint: &Endpoint) -> Result<Self, Failure> {
+        ipc::private_dir(&endpoint.state)?;
+        let path = endpoint.instance_lock();
+        let failed = |error: std::io::Error| {
+            Failure::new(Reason::Internal, format!("{}: {error}", path.display()))
+        };
+        let mut lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                lock.read_to_string(&mut text).map_err(failed)?;
+                if !text.trim().is_empty() {
+                    return Err(already_running(text.trim()));
+                }
+                lock = wait_for(lock).ok_or_else(|| already_running("its way up or down"))?;
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let mut instance = Self {
+            lock,
+            socket: endpoint.socket.clone(),
+        };
+        instance.write("")?;
+        Ok(instance)
+    }
+
+    /// Binds the socket, and tells in the lock where it is.
+    pub async fn bind(&mut self) -> Result<ipc::Listener, Failure> {
+        let socket = self.socket.clone();
+        ipc::check_socket_path(&socket)?;
+        if let Some(dir) = socket.parent() {
+            ipc::private_dir(dir)?;
+        }
+        let failed = |error: std::io::Error| {
+            Failure::new(Reason::Internal, format!("{}: {error}", socket.display()))
+        };
+        match ipc::connect(&socket).await {
+            // Of another HOME: it is alive, so its socket is not ours to take.
+            Ok(_) => return Err(already_running(&socket.display().to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => std::fs::remove_file(&socket).map_err(failed)?,
+        }
+        let listener = ipc::listen(&socket).map_err(failed)?;
+        self.write(&format!("{}\n", socket.display()))?;
+        Ok(listener)
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// From now on a new daemon waits for the lock instead of giving up.
+    pub fn leave(&mut self) {
+        let _ = self.write(""); // the lock itself goes with the process in any case
+        let _ = std::fs::remove_file(&self.socket); // a newer daemon removes a stale one
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        let write = || {
+            let mut lock = &self.lock;
+            lock.set_len(0)?;
+            lock.rewind()?;
+            lock.write_all(text.as_bytes())
+        };
+        write()
+            .map_err(|error| Failure::new(Reason::Internal, format!("the instance lock: {error}")))
+    }
+}
+
+/// Blocks in a thread of its own, because a lock cannot be waited for with a limit.
+fn wait_for(lock: File) -> Option<File> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        if lock.lock().is_ok() {
+            let _ = sender.send(lock); // nobody waits any more: the lock goes again
+        }
+    });
+    receiver.recv_timeout(HANDOVER_LIMIT).ok()
+}
+
+fn already_running(place: &str) -> Failure {
+    Failure::new(
+        Reason::Busy,
+        format!("another awssod is already running on {place}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(dir: &Path) -> Endpoint {
+        Endpoint {
+            socket: dir.join("run/awssod.sock"),
+            explicit: false,
+            state: dir.join("state"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_daemon_is_told_where_the_first_one_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let endpoint = endpoint(dir.path());
+        let mut first = Instance::acquire(&endpoint).unwrap();
+        let _listener = first.bind().await.unwrap();
+        let failure = Instance::acquire(&endpoint).unwrap_err();
+        assert_eq!(failure.reason, Reason::Busy);
+        assert!(failure.message.contains("awssod.sock"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let endpoint = endpoint(dir.path());
+        let mut first = Instance::acquire(&endpoint).unwrap();
+        drop(first.bind().await.unwrap());
+        drop(first);
+        let mut second = Instance::acquire(&endpoint).unwrap();
+        let _listener = second.bind().await.unwrap();
+
+        let other_home = Endpoint {
+            state: dir.path().join("other"),
+            ..endpoint
+        };
+        let mut third = Instance::acquire(&other_home).unwrap();
+        assert_eq!(third.bind().await.err().unwrap().reason, Reason::Busy);
+    }
+}

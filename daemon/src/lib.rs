@@ -1,0 +1,178 @@
+//! The awsso daemon: one per user, owner of the login, the credentials and the
+//! jobs. [`run`] is the composition root: every owner is complete when built.
+
+mod accounts;
+mod aws;
+pub mod clock;
+pub mod config;
+mod credentials;
+mod disk;
+mod instance;
+mod jobs;
+mod limiter;
+pub mod logs;
+pub mod os;
+mod policy;
+mod portal;
+mod rpc;
+mod session;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use awsso_proto::{Failure, Reason, ipc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use accounts::Accounts;
+use aws::Aws;
+use clock::Clock;
+use config::Config;
+use credentials::Broker;
+use instance::Instance;
+use jobs::Jobs;
+use limiter::Limiters;
+use rpc::Services;
+use session::{Sessions, Store};
+
+/// Connections that were accepted and wait to be served.
+const BACKLOG: usize = 64;
+/// A stopping daemon finishes what it can in this time.
+const DRAIN: Duration = Duration::from_secs(6);
+/// Out of descriptors, for example: not a reason to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Told once, when clients can connect.
+pub type Ready = Box<dyn FnOnce(&Path) + Send>;
+
+/// Runs the daemon until `stop`.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    ready: Ready,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let config = Arc::new(config);
+    let mut instance = Instance::acquire(&config.endpoint)?;
+    let tracker = TaskTracker::new();
+    let limiters = Limiters::default();
+    let aws = Aws::new(Arc::clone(&config), &clock)?;
+    let store = Store::new(
+        config.endpoint.state.join("sessions"),
+        config.files().unwrap_or_default().settings.store,
+    );
+    let sessions = Sessions::new(session::Parts {
+        aws: aws.clone(),
+        clock: clock.clone(),
+        store,
+        limiters: limiters.clone(),
+        tracker: tracker.clone(),
+        stop: stop.clone(),
+    });
+    let accounts = Accounts::new(aws.clone(), clock.clone(), tracker.clone());
+    let broker = Broker::new(
+        aws.clone(),
+        clock.clone(),
+        accounts.clone(),
+        tracker.clone(),
+    );
+    let jobs = Jobs::new(jobs::Parts {
+        config: Arc::clone(&config),
+        aws,
+        clock: clock.clone(),
+        accounts: accounts.clone(),
+        broker: broker.clone(),
+        limiters,
+        tracker: tracker.clone(),
+        stop: stop.clone(),
+    });
+    let services = Services {
+        started_at: clock.now(),
+        config,
+        sessions,
+        accounts,
+        broker,
+        jobs,
+        tracker: tracker.clone(),
+        stop: stop.clone(),
+        closing: CancellationToken::new(),
+    };
+    let listener = instance.bind().await?;
+    info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
+    ready(instance.socket());
+    let served = serve(listener, services, &tracker, stop).await;
+    instance.leave();
+    info!("stopped");
+    served
+}
+
+async fn serve(
+    listener: ipc::Listener,
+    services: Services,
+    tracker: &TaskTracker,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(BACKLOG);
+    tracker.spawn(accept(listener, sender, stop.clone()));
+    let closing = services.closing.clone();
+    let server = rpc::server(services).serve_with_incoming_shutdown(
+        ReceiverStream::new(receiver),
+        stop.clone().cancelled_owned(),
+    );
+    tokio::pin!(server);
+    let failed = |error: tonic::transport::Error| {
+        Failure::new(Reason::Internal, format!("the server failed: {error}"))
+    };
+    tokio::select! {
+        result = &mut server => {
+            stop.cancel();
+            result.map_err(failed)?;
+        }
+        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await; } => {
+            warn!("some calls did not end in time");
+            closing.cancel();
+        }
+    }
+    tracker.close();
+    if tokio::time::timeout(DRAIN, tracker.wait()).await.is_err() {
+        warn!(tasks = tracker.len(), "some tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// Hands connections over as they come; a peer that stalls stalls only itself.
+async fn accept(
+    listener: ipc::Listener,
+    to: tokio::sync::mpsc::Sender<std::io::Result<rpc::Accepted>>,
+    stop: CancellationToken,
+) {
+    loop {
+        let conn = tokio::select! {
+            () = stop.cancelled() => return,
+            conn = listener.accept() => conn,
+        };
+        match conn {
+            Ok(conn) => {
+                if to.send(Ok(rpc::Accepted::new(conn))).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                warn!(%error, "refused");
+            }
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Bytes as a name of a file or a job.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
+}

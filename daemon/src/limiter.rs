@@ -1,0 +1,355 @@
+//! How often AWS is asked: bounded concurrency per place, and retries that know
+//! what may be repeated. What AWS said is told as a `Fault`, never as SDK text.
+
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use awsso_proto::{Failure, Reason};
+use tokio::{sync::Semaphore, time::Instant};
+use tracing::info;
+
+/// Calls in flight towards one portal, or one account and region of SSM.
+const IN_FLIGHT: usize = 24;
+
+/// Tries of a call that fails without AWS saying "slow down".
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(150);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a call goes on after AWS said "slow down".
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Why AWS did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// "Slow down", for longer than the call could wait.
+    Throttled,
+    /// Not reached, or failed on its side. `carried_out` is false when AWS
+    /// certainly did nothing.
+    Unavailable { what: String, maybe_done: bool },
+    /// An answer: no.
+    Refused {
+        code: String,
+        message: String,
+        status: u16,
+    },
+}
+
+impl Fault {
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } => code,
+            Self::Throttled | Self::Unavailable { .. } => "",
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Throttled => Failure::new(
+                Reason::Throttled,
+                "AWS keeps asking to slow down; try again later",
+            )
+            .retry_after(Some(LONGEST_PAUSE)),
+            Fault::Unavailable { what, .. } => Failure::new(
+                Reason::AwsUnavailable,
+                format!("AWS cannot be reached: {what}"),
+            )
+            .retry_after(Some(LONGEST_PAUSE)),
+            Fault::Refused {
+                code,
+                message,
+                status,
+            } => {
+                let reason = match (code.as_str(), status) {
+                    (_, 401) => Reason::LoginExpired,
+                    (code, 403) if !code.contains("Expired") => Reason::AccessDenied,
+                    (code, _) if code.contains("AccessDenied") => Reason::AccessDenied,
+                    (code, status) if status == 404 || code.contains("NotFound") => {
+                        Reason::NotFound
+                    }
+                    _ => Reason::InvalidArgument,
+                };
+                Failure::new(reason, format!("AWS says {code}: {message}"))
+            }
+        }
+    }
+}
+
+/// What an SDK call came to.
+pub fn fault<E>(error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let unavailable = |maybe_done: bool| Fault::Unavailable {
+        what: root_cause(error),
+        maybe_done,
+    };
+    match error {
+        SdkError::ConstructionFailure(_) => Fault::Refused {
+            code: "InvalidRequest".to_owned(),
+            message: root_cause(error),
+            status: 400,
+        },
+        SdkError::DispatchFailure(_) => unavailable(!connection_refused(error)),
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status().as_u16();
+            let code = service.err().code().map_or_else(
+                || oauth_error(service.raw()).unwrap_or_default(),
+                str::to_owned,
+            );
+            if status == 429 || is_throttle(&code) {
+                Fault::Throttled
+            } else if status >= 500 {
+                Fault::Unavailable {
+                    what: format!("it answered {status} {code}").trim_end().to_owned(),
+                    maybe_done: true,
+                }
+            } else {
+                Fault::Refused {
+                    message: service
+                        .err()
+                        .message()
+                        .unwrap_or("no reason given")
+                        .to_owned(),
+                    code: if code.is_empty() {
+                        format!("status {status}")
+                    } else {
+                        code
+                    },
+                    status,
+                }
+            }
+        }
+        // Time-outs, answers that cannot be understood, and what a newer SDK adds.
+        _ => unavailable(true),
+    }
+}
+
+/// The codes that mean "slow down", over all services.
+fn is_throttle(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "TooManyUpdates"
+    )
+}
+
+/// An OAuth error answer that came without AWS's error header (RFC 6749 §5.2).
+fn oauth_error(response: &HttpResponse) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: String,
+    }
+    let body: Body = serde_json::from_slice(response.body().bytes()?).ok()?;
+    let code = match body.error.as_str() {
+        "authorization_pending" => "AuthorizationPendingException",
+        "slow_down" => "SlowDownException",
+        "expired_token" => "ExpiredTokenException",
+        "access_denied" => "AccessDeniedException",
+        "invalid_grant" => "InvalidGrantException",
+        "invalid_client" => "InvalidClientException",
+        "unauthorized_client" => "UnauthorizedClientException",
+        "invalid_request" => "InvalidRequestException",
+        "invalid_scope" => "InvalidScopeException",
+        "unsupported_grant_type" => "UnsupportedGrantTypeException",
+        _ => return None,
+    };
+    Some(code.to_owned())
+}
+
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error)
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}
+
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn connection_refused(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}
+
+/// Whether a call may be made again when nobody knows if it was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    Freely,
+    OnlyIfNotDone,
+}
+
+/// One place of AWS: a portal, or an account and region of a service.
+#[derive(Debug)]
+pub struct Limiter {
+    slots: Semaphore,
+    /// After "slow down" nobody asks before this.
+    quiet_until: Mutex<Option<Instant>>,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self {
+            slots: Semaphore::new(IN_FLIGHT),
+            quiet_until: Mutex::new(None),
+        }
+    }
+}
+
+impl Limiter {
+    /// Calls AWS, waits its turn and tries again as far as that is right.
+    pub async fn call<T, E, F>(
+        &self,
+        name: &'static str,
+        repeat: Repeat,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let give_up = Instant::now() + PATIENCE;
+        let (mut throttled, mut failed) = (0, 0);
+        loop {
+            self.wait_for_quiet().await;
+            let result = {
+                let _slot = self
+                    .slots
+                    .acquire()
+                    .await
+                    .expect("the semaphore is never closed");
+                attempt().await
+            };
+            let fault = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => fault(&error),
+            };
+            let pause = match &fault {
+                Fault::Throttled => {
+                    throttled += 1;
+                    let pause = backoff(throttled);
+                    self.be_quiet_for(pause);
+                    pause
+                }
+                Fault::Unavailable { maybe_done, .. }
+                    if repeat == Repeat::Freely || !maybe_done =>
+                {
+                    failed += 1;
+                    backoff(failed)
+                }
+                Fault::Unavailable { .. } | Fault::Refused { .. } => return Err(fault),
+            };
+            if failed >= TRIES || Instant::now() + pause > give_up {
+                return Err(fault);
+            }
+            info!(call = name, ?fault, ?pause, "asking AWS again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn wait_for_quiet(&self) {
+        loop {
+            let until = *self.quiet();
+            match until {
+                Some(until) if until > Instant::now() => {
+                    // Spread, so that the waiting do not all come back at once.
+                    tokio::time::sleep_until(until + FIRST_PAUSE.mul_f64(chance())).await;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn be_quiet_for(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut quiet = self.quiet();
+        *quiet = Some(quiet.map_or(until, |before| before.max(until)));
+    }
+
+    fn quiet(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.quiet_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The limiters of all places, made when first asked for. There are as many as
+/// portals and account-region pairs in use.
+#[derive(Debug, Clone, Default)]
+pub struct Limiters(Arc<Mutex<HashMap<String, Arc<Limiter>>>>);
+
+impl Limiters {
+    pub fn of(&self, place: &str) -> Arc<Limiter> {
+        let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(limiters.entry(place.to_owned()).or_default())
+    }
+}
+
+/// Exponential with jitter: between half and the whole of a doubling pause.
+pub fn backoff(tries: u32) -> Duration {
+    let whole = FIRST_PAUSE
+        .saturating_mul(1 << tries.clamp(1, 8))
+        .min(LONGEST_PAUSE);
+    whole.mul_f64(0.5 + chance() / 2.0)
+}
+
+/// Evenly spread over 0..1.
+pub fn chance() -> f64 {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(random) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, status: u16) -> Failure {
+        Fault::Refused {
+            code: code.into(),
+            message: "m".into(),
+            status,
+        }
+        .into()
+    }
+
+    #[test]
+    fn what_aws_says_becomes_a_reason() {
+        for (code, status, reason) in [
+            ("UnauthorizedException", 401, Reason::LoginExpired),
+            ("ForbiddenException", 403, Reason::AccessDenied),
+            ("AccessDeniedException", 400, Reason::AccessDenied),
+            ("ResourceNotFoundException", 404, Reason::NotFound),
+            ("InvalidRequestException", 400, Reason::InvalidArgument),
+        ] {
+            assert_eq!(refused(code, status).reason, reason, "{code}");
+        }
+        assert_eq!(Failure::from(Fault::Throttled).reason, Reason::Throttled);
+    }
+
+    #[test]
+    fn a_pause_grows_and_has_an_end() {
+        assert!(backoff(1) <= FIRST_PAUSE * 2);
+        assert!(backoff(40) <= LONGEST_PAUSE);
+        assert!(backoff(40) >= LONGEST_PAUSE / 2);
+    }
+}

@@ -1,0 +1,90 @@
+//! `awssod`: arguments → private log → hardening → run → exit code.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use awsso_proto::{Endpoint, Failure, Reason, launch::Readiness};
+use awssod::{
+    clock::Clock,
+    config::{Config, Environment},
+    logs, os,
+};
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// The awsso daemon. Clients start it by themselves; `awsso daemon` controls it.
+#[derive(Debug, Parser)]
+#[command(name = "awssod", version)]
+struct Args {
+    /// Listen on this socket instead of the usual one
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Leave the terminal and the caller's session once ready
+    #[arg(long)]
+    detach: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.detach {
+        os::detach();
+    }
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!(reason = failure.reason.name(), %failure, "the daemon ends");
+            say(&Readiness::Error(failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: Args) -> Result<(), Failure> {
+    let warnings = os::harden();
+    let endpoint = Endpoint::from_env(args.socket)?;
+    logs::init(&endpoint.logs(), std::env::var("AWSSO_LOG").ok().as_deref())?;
+    for warning in warnings {
+        warn!(warning, "hardening");
+    }
+    let config = Config::new(endpoint, Environment::from_process()?);
+    // One thread serves faster than two here; disks and keyrings get their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Reason::Internal, format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let stopper = stop.clone();
+        let signals = tokio::spawn(async move {
+            if let Ok(signal) = os::stop_signal().await {
+                info!(signal, "stopping");
+            }
+            stopper.cancel();
+        });
+        let detach = args.detach;
+        let ready = Box::new(move |socket: &Path| announce(socket, detach));
+        let result = awssod::run(config, Clock::system(), ready, stop).await;
+        signals.abort();
+        result
+    })
+}
+
+/// The one line that whoever started us waits for.
+fn announce(socket: &Path, detach: bool) {
+    say(&Readiness::Ready {
+        socket: socket.to_owned(),
+    });
+    if detach && let Err(error) = os::release_stdio() {
+        warn!(%error, "the standard streams stay open");
+    }
+}
+
+fn say(readiness: &Readiness) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{}", readiness.to_line()); // nobody listens
+    let _ = out.flush(); // nobody listens
+}

@@ -1,0 +1,113 @@
+//! Unix.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
+    process::ExitStatus,
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+
+/// New files are for the owner only.
+pub fn private_mode(options: &mut OpenOptions) {
+    options.mode(0o600);
+}
+
+/// No core dumps, no tracing by other processes of the user, private files.
+/// What fails is returned as a warning: an old kernel must not stop a login.
+pub fn harden() -> Vec<String> {
+    let mut warnings = Vec::new();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = rustix::process::setrlimit(Resource::Core, none) {
+        warnings.push(format!("core dumps stay on: {error}"));
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        warnings.push(format!("the process stays dumpable: {error}"));
+    }
+    warnings
+}
+
+/// Leaves the session of whoever started us, and every descriptor but the
+/// three standard ones, before anything else is opened.
+pub fn detach() {
+    // Fails only for a group leader, which a spawned child is not.
+    let _ = rustix::process::setsid();
+    close_inherited();
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "descriptors that nobody in this process owns")]
+fn close_inherited() {
+    // SAFETY: called first in `main`: no descriptor above stderr belongs to this program yet.
+    unsafe {
+        libc::close_range(3, libc::c_uint::MAX, 0);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_inherited() {}
+
+/// Lets go of the pipe that the readiness line went through.
+pub fn release_stdio() -> io::Result<()> {
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// Returns when the system or a person asks the daemon to end.
+pub async fn stop_signal() -> io::Result<&'static str> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    })
+}
+
+/// The child leads a process group of its own, so that all of it can be ended.
+pub fn own_group(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Asks the group to end, or ends it.
+pub fn signal_group(leader: u32, kill: bool) {
+    let signal = if kill { Signal::KILL } else { Signal::TERM };
+    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, signal); // it may have ended by itself
+    }
+}
+
+/// A shell's view of an end: the code, or 128 + the signal's number.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1)
+}
+
+/// Whether a file can be run by us.
+pub fn is_executable(path: &std::path::Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Group or others may write this file.
+pub fn others_can_write(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o022 != 0)
+}

@@ -1,0 +1,111 @@
+//! A connection as the services see it: who is at the other end, and what it
+//! said of itself in its Hello.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+
+use awsso_proto::{
+    ipc::{Conn, Peer},
+    v1::ClientKind,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::{Request, transport::server::Connected};
+
+use crate::policy::Principal;
+
+/// An accepted connection.
+#[derive(Debug)]
+pub struct Accepted {
+    conn: Conn,
+    caller: Caller,
+}
+
+/// Who calls. The same for every request of a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    peer: Option<Peer>,
+    hello: Arc<OnceLock<(ClientKind, String)>>,
+}
+
+impl Accepted {
+    pub fn new(conn: Conn) -> Self {
+        Self {
+            caller: Caller {
+                peer: conn.peer(),
+                hello: Arc::default(),
+            },
+            conn,
+        }
+    }
+}
+
+impl Caller {
+    pub fn of<T>(request: &Request<T>) -> Self {
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The first word counts: a connection cannot become somebody else.
+    pub fn introduce(&self, kind: ClientKind, name: &str) {
+        let _ = self.hello.set((kind, name.chars().take(100).collect())); // said before
+    }
+
+    pub fn principal(&self) -> Principal {
+        let kind = self
+            .hello
+            .get()
+            .map_or(ClientKind::Unspecified, |hello| hello.0);
+        kind.into()
+    }
+
+    pub fn name(&self) -> &str {
+        self.hello.get().map_or("", |hello| &hello.1)
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.peer.and_then(|peer| peer.pid)
+    }
+}
+
+impl Connected for Accepted {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Accepted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Accepted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.conn).poll_shutdown(cx)
+    }
+}

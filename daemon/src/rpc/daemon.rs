@@ -1,0 +1,115 @@
+//! `awsso.v1.Daemon`: the handshake, the daemon's own state, its end.
+
+use awsso_proto::{
+    Failure, PROTOCOL, Reason, VERSION,
+    error::key,
+    v1::{
+        HelloRequest, HelloResponse, ShutdownRequest, ShutdownResponse, WatchRequest,
+        WatchResponse, daemon_server::Daemon, timestamp,
+    },
+};
+use tokio::time::MissedTickBehavior;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use tracing::{debug, info};
+
+use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
+use crate::policy;
+
+/// How often a watched daemon looks for a change; nothing runs unwatched.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+
+#[tonic::async_trait]
+impl Daemon for Services {
+    async fn hello(
+        &self,
+        request: Request<HelloRequest>,
+    ) -> Result<Response<HelloResponse>, Status> {
+        let caller = Caller::of(&request);
+        let hello = request.into_inner();
+        caller.introduce(hello.kind(), &hello.client_name);
+        debug!(
+            kind = hello.kind().as_str_name(),
+            name = caller.name(),
+            pid = caller.pid(),
+            protocol = hello.protocol,
+            "client"
+        );
+        Ok(Response::new(HelloResponse {
+            protocol: PROTOCOL,
+            version: VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: Some(timestamp(self.started_at)),
+        }))
+    }
+
+    type WatchStream = Stream<WatchResponse>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(STREAM_QUEUE);
+        let services = self.clone();
+        self.tracker.spawn(async move {
+            let mut look = tokio::time::interval(LOOK);
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut last = None;
+            loop {
+                let stopping = tokio::select! {
+                    _ = look.tick() => false,
+                    () = services.stop.cancelled() => true,
+                    () = sender.closed() => return,
+                };
+                let now = services.state(stopping);
+                if last.as_ref() != Some(&now) {
+                    if sender.send(Ok(now)).await.is_err() {
+                        return;
+                    }
+                    last = Some(now);
+                }
+                if stopping {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn shutdown(
+        &self,
+        request: Request<ShutdownRequest>,
+    ) -> Result<Response<ShutdownResponse>, Status> {
+        let caller = Caller::of(&request);
+        policy::person_only(caller.principal(), "stop the daemon")?;
+        let running = self.jobs.running();
+        if running > 0 && !request.into_inner().force {
+            return Err(Failure::new(
+                Reason::Busy,
+                format!("{running} running job(s) would be lost"),
+            )
+            .with(key::HINT, "wait for them (awsso jobs list), or add --force")
+            .into());
+        }
+        info!(name = caller.name(), pid = caller.pid(), "asked to stop");
+        self.stop.cancel();
+        Ok(Response::new(ShutdownResponse {}))
+    }
+}
+
+impl Services {
+    fn state(&self, stopping: bool) -> WatchResponse {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let active = self
+            .sessions
+            .all()
+            .iter()
+            .filter(|session| session.holds_token())
+            .count();
+        WatchResponse {
+            running_jobs: count(self.jobs.running()),
+            active_sessions: count(active),
+            stopping,
+        }
+    }
+}

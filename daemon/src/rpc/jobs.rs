@@ -1,0 +1,223 @@
+//! `awsso.v1.Jobs`: start, watch, list, cancel, read.
+
+use std::{sync::Arc, time::Duration};
+
+use awsso_proto::{
+    Failure, Reason,
+    v1::{
+        self, CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
+        OutputStream, ReadOutputRequest, ReadOutputResponse, StartJobRequest, StartJobResponse,
+        WatchJobRequest, WatchJobResponse, jobs_server::Jobs as Service, start_job_request::Work,
+        watch_job_response::Event,
+    },
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{STREAM_QUEUE, Services, Stream};
+use crate::jobs::Job;
+
+/// Output in one message.
+const CHUNK: usize = 64 << 10;
+const MAX_READ: usize = 4 << 20;
+
+#[tonic::async_trait]
+impl Service for Services {
+    async fn start(
+        &self,
+        request: Request<StartJobRequest>,
+    ) -> Result<Response<StartJobResponse>, Status> {
+        let (_, files) = self.admit(&request)?;
+        let request = request.into_inner();
+        let limit = request.time_limit.map(duration).transpose()?;
+        let target = request.target.unwrap_or_default();
+        // A job must not depend on its client's patience once it has begun.
+        let services = self.clone();
+        let started = self.tracker.spawn(async move {
+            let target = services.target(&files, target).await?;
+            match request.work {
+                Some(Work::AwsCli(work)) => services.jobs.start_aws_cli(target, work, limit).await,
+                Some(Work::Ssm(work)) => services.jobs.start_ssm(target, work, limit).await,
+                None => Err(Failure::new(
+                    Reason::InvalidArgument,
+                    "there is no work to do",
+                )),
+            }
+        });
+        let job = started.await.map_err(|_| {
+            Failure::new(
+                Reason::Internal,
+                "the job could not be started; see the log",
+            )
+        })??;
+        Ok(Response::new(StartJobResponse {
+            job: Some(job.snapshot()),
+        }))
+    }
+
+    type WatchStream = Stream<WatchJobResponse>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchJobRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        self.admit(&request)?;
+        let request = request.into_inner();
+        let job = self.jobs.find(&request.job_id)?;
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        let closing = self.closing.clone();
+        self.tracker.spawn(async move {
+            let watch = Watch::new(job, &sender, !request.without_output);
+            tokio::select! {
+                _ = watch.run() => {} // an error means that the client hung up
+                () = closing.cancelled() => {}
+                () = sender.closed() => {}
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListJobsRequest>,
+    ) -> Result<Response<ListJobsResponse>, Status> {
+        self.admit(&request)?;
+        Ok(Response::new(ListJobsResponse {
+            jobs: self.jobs.list(),
+        }))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<CancelJobRequest>,
+    ) -> Result<Response<CancelJobResponse>, Status> {
+        self.admit(&request)?;
+        let job = self.jobs.find(&request.into_inner().job_id)?;
+        job.cancel();
+        Ok(Response::new(CancelJobResponse {
+            job: Some(job.snapshot()),
+        }))
+    }
+
+    async fn read_output(
+        &self,
+        request: Request<ReadOutputRequest>,
+    ) -> Result<Response<ReadOutputResponse>, Status> {
+        self.admit(&request)?;
+        let request = request.into_inner();
+        let output = self.jobs.output(&request.output_id)?;
+        let stream = match request.stream() {
+            OutputStream::Stderr => OutputStream::Stderr,
+            OutputStream::Stdout | OutputStream::Unspecified => OutputStream::Stdout,
+        };
+        let max = match usize::try_from(request.max_bytes).unwrap_or(MAX_READ) {
+            0 => CHUNK,
+            max => max.min(MAX_READ),
+        };
+        Ok(Response::new(ReadOutputResponse {
+            data: output.read(stream, request.offset, max).await?,
+            offset: request.offset,
+            total_bytes: output.written(stream),
+        }))
+    }
+}
+
+/// One client's view of a job.
+struct Watch<'a> {
+    job: Arc<Job>,
+    to: &'a mpsc::Sender<Result<WatchJobResponse, Status>>,
+    with_output: bool,
+    /// What was sent, by task and stream.
+    offsets: Vec<[u64; 2]>,
+}
+
+struct HungUp;
+
+impl<'a> Watch<'a> {
+    fn new(
+        job: Arc<Job>,
+        to: &'a mpsc::Sender<Result<WatchJobResponse, Status>>,
+        with_output: bool,
+    ) -> Self {
+        Self {
+            offsets: vec![[0; 2]; job.outputs.len()],
+            job,
+            to,
+            with_output,
+        }
+    }
+
+    /// The job as it is, output and changes as they come, the job as it ended.
+    async fn run(mut self) -> Result<(), HungUp> {
+        let (mut state, mut printed) = self.job.watch();
+        let mut told: Option<Arc<v1::Job>> = None;
+        loop {
+            let current = Arc::clone(&state.borrow_and_update());
+            printed.mark_unchanged();
+            // A final state is set after the last output: what is there now is all.
+            let ended = current.state().is_final();
+            if self.with_output {
+                self.output().await?;
+            }
+            if told.as_ref() != Some(&current) {
+                self.send(Event::Job(self.job.snapshot())).await?;
+                told = Some(current);
+            }
+            if ended {
+                return Ok(());
+            }
+            tokio::select! {
+                _ = state.changed() => {}
+                _ = printed.changed(), if self.with_output => {}
+            }
+        }
+    }
+
+    async fn output(&mut self) -> Result<(), HungUp> {
+        let job = Arc::clone(&self.job);
+        for (task, output) in job.outputs.iter().enumerate() {
+            for (at, stream) in [OutputStream::Stdout, OutputStream::Stderr]
+                .into_iter()
+                .enumerate()
+            {
+                loop {
+                    let offset = self.offsets[task][at];
+                    let data = match output.read(stream, offset, CHUNK).await {
+                        Ok(data) => data,
+                        Err(failure) => {
+                            let _ = self.to.send(Err(failure.into())).await; // the client hung up
+                            return Err(HungUp);
+                        }
+                    };
+                    if data.is_empty() {
+                        break;
+                    }
+                    self.offsets[task][at] += data.len() as u64;
+                    self.send(Event::Output(OutputChunk {
+                        task: u32::try_from(task).unwrap_or(u32::MAX),
+                        stream: stream.into(),
+                        offset,
+                        data,
+                    }))
+                    .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: Event) -> Result<(), HungUp> {
+        let message = WatchJobResponse { event: Some(event) };
+        self.to.send(Ok(message)).await.map_err(|_| HungUp)
+    }
+}
+
+fn duration(span: prost_types::Duration) -> Result<Duration, Failure> {
+    Duration::try_from(span).map_err(|_| {
+        Failure::new(
+            Reason::InvalidArgument,
+            "the time limit is negative or too long",
+        )
+    })
+}

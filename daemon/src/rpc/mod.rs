@@ -1,0 +1,79 @@
+//! One thin adapter per service: decode → policy → one owner → encode. No rules
+//! and no AWS in here.
+
+mod accounts;
+mod connection;
+mod credentials;
+mod daemon;
+mod jobs;
+mod session;
+mod target;
+
+use std::{sync::Arc, time::SystemTime};
+
+use awsso_proto::{
+    Failure, Reason,
+    v1::{
+        accounts_server::AccountsServer, credentials_server::CredentialsServer,
+        daemon_server::DaemonServer, jobs_server::JobsServer, session_server::SessionServer,
+    },
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Request, Status, transport::server::Router};
+
+pub use connection::Accepted;
+use connection::Caller;
+
+use crate::{
+    accounts::Accounts,
+    config::{Config, Files},
+    credentials::Broker,
+    jobs::Jobs,
+    policy::{self, Principal},
+    session::Sessions,
+};
+
+/// Messages of one stream that wait for a slow client.
+const STREAM_QUEUE: usize = 8;
+
+/// What every server stream is made of.
+type Stream<T> = ReceiverStream<Result<T, Status>>;
+
+/// The owners, as the services see them.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub started_at: SystemTime,
+    pub config: Arc<Config>,
+    pub sessions: Sessions,
+    pub accounts: Accounts,
+    pub broker: Broker,
+    pub jobs: Jobs,
+    pub tracker: TaskTracker,
+    /// The daemon stops: streams that only watch end.
+    pub stop: CancellationToken,
+    /// The drain is over: every stream ends.
+    pub closing: CancellationToken,
+}
+
+pub fn server(services: Services) -> Router {
+    tonic::transport::Server::builder()
+        .add_service(DaemonServer::new(services.clone()))
+        .add_service(SessionServer::new(services.clone()))
+        .add_service(AccountsServer::new(services.clone()))
+        .add_service(CredentialsServer::new(services.clone()))
+        .add_service(JobsServer::new(services))
+}
+
+impl Services {
+    /// Who asks, admitted; and what the configuration says now.
+    fn admit<T>(&self, request: &Request<T>) -> Result<(Principal, Files), Failure> {
+        if self.stop.is_cancelled() {
+            return Err(Failure::new(Reason::ShuttingDown, "the daemon is stopping"));
+        }
+        let files = self.config.files()?;
+        let principal = Caller::of(request).principal();
+        policy::admit(principal, &files)?;
+        Ok((principal, files))
+    }
+}

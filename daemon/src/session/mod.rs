@@ -1,0 +1,524 @@
+//! Sessions: a handle for everybody, an actor that owns the time, a pure machine
+//! that decides. One login at a time, joined by all who ask; renewal ahead of
+//! the end; logout wins over whatever is in flight.
+
+mod oidc;
+mod state;
+mod store;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use awsso_proto::{
+    Failure, Reason,
+    error::key,
+    v1::{self, SessionState, timestamp},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    aws::Aws,
+    clock::Clock,
+    config::SessionSpec,
+    limiter::{Limiter, Limiters, Repeat, chance},
+};
+use oidc::Oidc;
+pub use state::Machine;
+use state::{Effect, Event, Token};
+use store::Record;
+pub use store::Store;
+
+const COMMANDS: usize = 64; // a burst of clients; more means that the actor is stuck
+/// The portal is told of a logout, but nobody waits longer for it.
+const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
+/// A caller that needs a renewed token waits this long for it.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What every session needs.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub aws: Aws,
+    pub clock: Clock,
+    pub store: Store,
+    pub limiters: Limiters,
+    pub tracker: TaskTracker,
+    pub stop: CancellationToken,
+}
+
+/// All sessions of the daemon, by name.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    parts: Parts,
+    map: Arc<Mutex<HashMap<String, Session>>>,
+}
+
+impl Sessions {
+    /// Sessions that were logged in to when the daemon last ended go on at once.
+    pub fn new(parts: Parts) -> Self {
+        let sessions = Self {
+            map: Arc::default(),
+            parts,
+        };
+        for spec in sessions.parts.store.sessions() {
+            sessions.get(&spec);
+        }
+        sessions
+    }
+
+    /// The handle of a session. A name that now means another place gets a new
+    /// actor; the old one ends.
+    pub fn get(&self, spec: &SessionSpec) -> Session {
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = map.get(&spec.name)
+            && session.spec == *spec
+        {
+            return session.clone();
+        }
+        let session = Session::start(spec.clone(), &self.parts);
+        map.insert(spec.name.clone(), session.clone());
+        session
+    }
+
+    /// Those that have been used, in no order.
+    pub fn all(&self) -> Vec<Session> {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        map.values().cloned().collect()
+    }
+
+    pub fn specs(&self) -> Vec<SessionSpec> {
+        self.all().into_iter().map(|session| session.spec).collect()
+    }
+}
+
+/// A session: cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Session {
+    spec: SessionSpec,
+    clock: Clock,
+    limiter: Arc<Limiter>,
+    commands: mpsc::Sender<Command>,
+    machine: watch::Receiver<Arc<Machine>>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Login {
+        force: bool,
+        reply: oneshot::Sender<Ticket>,
+    },
+    Logout {
+        reply: oneshot::Sender<bool>,
+    },
+    Renew,
+    Rejected {
+        generation: u64,
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// What asking for a login came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticket {
+    AlreadyValid,
+    Attempt { number: u64, joined: bool },
+}
+
+/// An access token, and which one it is.
+#[derive(Debug, Clone)]
+pub struct Access {
+    token: SecretString,
+    generation: u64,
+    pub epoch: u64,
+}
+
+impl Access {
+    pub fn expose(&self) -> &str {
+        self.token.expose_secret()
+    }
+}
+
+impl Session {
+    fn start(spec: SessionSpec, parts: &Parts) -> Self {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let machine = Machine::new(chance());
+        let (publish, watch) = watch::channel(Arc::new(machine.clone()));
+        let limiter = parts
+            .limiters
+            .of(&format!("portal {} {}", spec.region, spec.start_url));
+        let actor = Actor {
+            oidc: Oidc {
+                aws: parts.aws.clone(),
+                clock: parts.clock.clone(),
+                spec: spec.clone(),
+            },
+            limiter: Arc::clone(&limiter),
+            store: parts.store.clone(),
+            machine,
+            publish,
+            inbox,
+            tasks: JoinSet::new(),
+            logout_reply: None,
+        };
+        parts.tracker.spawn(actor.run(parts.stop.clone()));
+        Self {
+            spec,
+            clock: parts.clock.clone(),
+            limiter,
+            commands,
+            machine: watch,
+        }
+    }
+
+    pub fn spec(&self) -> &SessionSpec {
+        &self.spec
+    }
+
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Everybody who calls this session's portal goes through here.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
+    /// The machine as it is, then every change.
+    pub fn watch(&self) -> watch::Receiver<Arc<Machine>> {
+        self.machine.clone()
+    }
+
+    fn current(&self) -> Arc<Machine> {
+        Arc::clone(&self.machine.borrow())
+    }
+
+    /// Bumped by logout: what was loaded under an older one is void.
+    pub fn epoch(&self) -> u64 {
+        self.machine.borrow().epoch()
+    }
+
+    pub fn holds_token(&self) -> bool {
+        self.current()
+            .token()
+            .is_some_and(|token| token.is_usable(self.clock.now()))
+    }
+
+    /// Waits until the store has been asked, at most `limit`.
+    pub async fn loaded(&self, limit: Duration) {
+        let mut machine = self.machine.clone();
+        let loaded = machine.wait_for(|machine| machine.is_loaded());
+        let _ = tokio::time::timeout(limit, loaded).await; // what is known then is answered
+    }
+
+    pub async fn login(&self, force: bool) -> Result<Ticket, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Login { force, reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// Drops the token and ends the portal session. `false` when there was
+    /// neither a token nor a login in progress.
+    pub async fn logout(&self) -> Result<bool, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Logout { reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// A token that AWS should accept now, renewed first if need be.
+    pub async fn token(&self) -> Result<Access, Failure> {
+        self.loaded(RENEWAL_LIMIT).await;
+        let machine = self.current();
+        if let Some(access) = access(&machine, self.clock.now()) {
+            return Ok(access);
+        }
+        if !machine.is_refreshable(self.clock.now()) {
+            return Err(self.no_token(&machine));
+        }
+        let tried = machine.renewals_tried();
+        let mut watch = self.machine.clone();
+        self.send(Command::Renew).await?;
+        let decided = watch.wait_for(|machine| {
+            machine.renewals_tried() != tried || access(machine, self.clock.now()).is_some()
+        });
+        match tokio::time::timeout(RENEWAL_LIMIT, decided).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(stopping()),
+            Err(_) => return Err(self.no_token(&self.current())),
+        }
+        let machine = self.current();
+        access(&machine, self.clock.now()).ok_or_else(|| self.no_token(&machine))
+    }
+
+    /// AWS said 401 to this token: one renewal is tried, then a person is needed.
+    pub async fn rejected(&self, access: &Access) -> Result<(), Failure> {
+        let (reply, answer) = oneshot::channel();
+        let generation = access.generation;
+        self.send(Command::Rejected { generation, reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    pub fn status(&self) -> v1::SessionStatus {
+        let machine = self.current();
+        let now = self.clock.now();
+        v1::SessionStatus {
+            name: self.spec.name.clone(),
+            start_url: self.spec.start_url.clone(),
+            region: self.spec.region.clone(),
+            state: machine.state(now).into(),
+            access_token_expires_at: machine.token().map(|token| timestamp(token.expires_at)),
+            refreshable: machine.is_refreshable(now),
+            last_error: machine
+                .last_error()
+                .map(|failure| failure.message.clone())
+                .unwrap_or_default(),
+            pending_login: self.prompt(&machine, false),
+        }
+    }
+
+    /// What a person needs to finish the login in progress.
+    pub fn prompt(&self, machine: &Machine, joined: bool) -> Option<v1::LoginPrompt> {
+        machine.grant().map(|grant| v1::LoginPrompt {
+            session: self.spec.name.clone(),
+            verification_uri: grant.verification_uri.clone(),
+            verification_uri_complete: grant.verification_uri_complete.clone(),
+            user_code: grant.user_code.clone(),
+            expires_at: Some(timestamp(grant.expires_at)),
+            joined,
+        })
+    }
+
+    fn no_token(&self, machine: &Machine) -> Failure {
+        let name = &self.spec.name;
+        let failure = match machine.state(self.clock.now()) {
+            // It could be renewed, but AWS was not there.
+            SessionState::Expired => machine.last_error().cloned().unwrap_or_else(|| {
+                Failure::new(
+                    Reason::AwsUnavailable,
+                    "the session could not be renewed yet",
+                )
+            }),
+            SessionState::LoginPending => Failure::new(
+                Reason::LoginRequired,
+                format!("a login to {name} waits for a person to confirm it in the browser"),
+            ),
+            _ => match machine.last_error() {
+                Some(ended) if ended.reason == Reason::LoginExpired => Failure::new(
+                    Reason::LoginExpired,
+                    format!("the login to {name} has ended: {}", ended.message),
+                ),
+                _ if machine.token().is_some() => Failure::new(
+                    Reason::LoginExpired,
+                    format!("the login to {name} has expired"),
+                ),
+                _ => Failure::new(Reason::LoginRequired, format!("not logged in to {name}")),
+            },
+        };
+        failure.with(key::SESSION, name)
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Failure> {
+        self.commands.send(command).await.map_err(|_| stopping())
+    }
+}
+
+fn access(machine: &Machine, now: SystemTime) -> Option<Access> {
+    let token = machine.token().filter(|token| token.is_usable(now))?;
+    Some(Access {
+        token: token.access.clone(),
+        generation: machine.generation(),
+        epoch: machine.epoch(),
+    })
+}
+
+fn stopping() -> Failure {
+    Failure::new(Reason::ShuttingDown, "the daemon is stopping")
+}
+
+/// The loop that performs what the machine decides.
+struct Actor {
+    oidc: Oidc,
+    limiter: Arc<Limiter>,
+    store: Store,
+    machine: Machine,
+    publish: watch::Sender<Arc<Machine>>,
+    inbox: mpsc::Receiver<Command>,
+    tasks: JoinSet<Event>,
+    /// Answered when the portal has been told.
+    logout_reply: Option<(oneshot::Sender<bool>, bool)>,
+}
+
+impl Actor {
+    async fn run(mut self, stop: CancellationToken) {
+        self.load().await;
+        loop {
+            let clock = self.oidc.clock.clone();
+            let wake = self.machine.next_wake(clock.now());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                command = self.inbox.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    // Nobody holds a handle: the name means another place now.
+                    None => return,
+                },
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(event) => self.on(event).await,
+                    Err(error) => warn!(session = %self.oidc.spec.name, %error, "a call of the session failed"),
+                },
+                () = clock.wait_until(wake) => self.on(Event::Tick).await,
+            }
+        }
+    }
+
+    async fn load(&mut self) {
+        let (store, spec) = (self.store.clone(), self.oidc.spec.clone());
+        let record = tokio::task::spawn_blocking(move || store.load(&spec))
+            .await
+            .unwrap_or_default();
+        self.on(Event::Loaded {
+            registration: record.registration,
+            token: record.token,
+            grant: record.grant,
+        })
+        .await;
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Login { force, reply } => {
+                let joined = self.machine.login_in_progress();
+                self.on(Event::LoginAsked { force }).await;
+                let ticket = if self.machine.login_in_progress() {
+                    Ticket::Attempt {
+                        number: self.machine.attempt(),
+                        joined,
+                    }
+                } else {
+                    Ticket::AlreadyValid
+                };
+                let _ = reply.send(ticket); // the client hung up
+            }
+            Command::Logout { reply } => {
+                let had = self.machine.token().is_some() || self.machine.login_in_progress();
+                self.logout_reply = Some((reply, had));
+                self.on(Event::LogoutAsked).await;
+                // Not taken by a call to the portal: there was nothing to end.
+                if let Some((reply, had)) = self.logout_reply.take() {
+                    let _ = reply.send(had); // the client hung up
+                }
+            }
+            Command::Renew => self.on(Event::RenewalAsked).await,
+            Command::Rejected { generation, reply } => {
+                self.on(Event::Rejected { generation }).await;
+                let _ = reply.send(()); // the client hung up
+            }
+        }
+    }
+
+    async fn on(&mut self, event: Event) {
+        let name = &self.oidc.spec.name;
+        let now = self.oidc.clock.now();
+        let before = self.machine.state(now);
+        let effects = self.machine.on(event, now);
+        let after = self.machine.state(now);
+        if before != after {
+            info!(
+                session = %name,
+                from = before.word(),
+                to = after.word(),
+                error = self.machine.last_error().map(|failure| failure.reason.name()),
+                "session state"
+            );
+        }
+        for effect in effects {
+            self.perform(effect).await;
+        }
+        self.publish.send_replace(Arc::new(self.machine.clone()));
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        let (oidc, limiter) = (self.oidc.clone(), Arc::clone(&self.limiter));
+        match effect {
+            Effect::StartLogin {
+                attempt,
+                registration,
+            } => {
+                self.tasks.spawn(async move {
+                    let result = oidc.start(&limiter, registration).await;
+                    Event::LoginStarted { attempt, result }
+                });
+            }
+            Effect::Poll {
+                attempt,
+                registration,
+                grant,
+            } => {
+                self.tasks.spawn(async move {
+                    let answer = oidc.poll(&registration, &grant).await;
+                    Event::Polled { attempt, answer }
+                });
+            }
+            Effect::Renew {
+                generation,
+                registration,
+                token,
+            } => {
+                self.tasks.spawn(async move {
+                    let answer = oidc.renew(&registration, &token).await;
+                    Event::Renewed { generation, answer }
+                });
+            }
+            Effect::Save => self.save().await,
+            Effect::EndPortalSession(token) => {
+                let reply = self.logout_reply.take();
+                self.tasks.spawn(async move {
+                    end_portal_session(&oidc, &limiter, &token).await;
+                    if let Some((reply, had)) = reply {
+                        let _ = reply.send(had); // the client hung up
+                    }
+                    Event::Tick
+                });
+            }
+        }
+    }
+
+    async fn save(&self) {
+        let (store, spec) = (self.store.clone(), self.oidc.spec.clone());
+        let record = Record {
+            registration: self.machine.registration().cloned(),
+            token: self.machine.token().cloned(),
+            grant: self.machine.grant().cloned(),
+        };
+        let saved = tokio::task::spawn_blocking(move || store.save(&spec, record)).await;
+        if let Ok(Err(failure)) = saved {
+            warn!(session = %self.oidc.spec.name, %failure, "the session lives in memory only");
+        }
+    }
+}
+
+/// `docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_Logout.html`
+async fn end_portal_session(oidc: &Oidc, limiter: &Limiter, token: &Token) {
+    let Ok(portal) = oidc.aws.portal(&oidc.spec.region) else {
+        return;
+    };
+    let call = limiter.call("Logout", Repeat::Freely, || {
+        portal
+            .logout()
+            .access_token(token.access.expose_secret())
+            .send()
+    });
+    match tokio::time::timeout(LOGOUT_LIMIT, call).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(fault)) => {
+            info!(session = %oidc.spec.name, ?fault, "the portal session was not ended");
+        }
+        Err(_) => info!(session = %oidc.spec.name, "the portal did not answer the logout in time"),
+    }
+}

@@ -1,0 +1,259 @@
+//! Calls of the IAM Identity Center OIDC service, told as events of the machine
+//! (docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference).
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
+use awsso_proto::{Failure, Reason};
+
+use super::state::{Grant, PollAnswer, Registration, RenewAnswer, Token};
+use crate::{
+    aws::Aws,
+    clock::Clock,
+    config::SessionSpec,
+    limiter::{Fault, Limiter, Repeat, fault},
+};
+
+const SCOPE: &str = "sso:account:access";
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const REFRESH_GRANT: &str = "refresh_token";
+const CLIENT_NAME: &str = "awsso";
+
+/// RFC 8628 section 3.2: without an interval a client waits five seconds.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+const DEFAULT_GRANT_LIFE: i32 = 600;
+const DEFAULT_TOKEN_LIFE: i32 = 3_600;
+
+/// The OIDC service of one session.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    pub aws: Aws,
+    pub clock: Clock,
+    pub spec: SessionSpec,
+}
+
+impl Oidc {
+    /// Registers if need be, then asks for a device code. A cached registration
+    /// that AWS has forgotten is replaced, once.
+    pub async fn start(
+        &self,
+        limiter: &Limiter,
+        cached: Option<Registration>,
+    ) -> Result<(Registration, Grant), Failure> {
+        if let Some(registration) = cached {
+            match self.device_authorization(limiter, &registration).await {
+                Ok(grant) => return Ok((registration, grant)),
+                Err(fault) if is_unknown_client(&fault) => {}
+                Err(fault) => return Err(self.login_failure(fault)),
+            }
+        }
+        let registration = self
+            .register(limiter)
+            .await
+            .map_err(|fault| self.login_failure(fault))?;
+        let grant = self
+            .device_authorization(limiter, &registration)
+            .await
+            .map_err(|fault| self.login_failure(fault))?;
+        Ok((registration, grant))
+    }
+
+    async fn register(&self, limiter: &Limiter) -> Result<Registration, Fault> {
+        let client = self.client()?;
+        let output = limiter
+            .call("RegisterClient", Repeat::Freely, || {
+                client
+                    .register_client()
+                    .client_name(CLIENT_NAME)
+                    .client_type("public")
+                    .scopes(SCOPE)
+                    .grant_types(DEVICE_GRANT)
+                    .grant_types(REFRESH_GRANT)
+                    .send()
+            })
+            .await?;
+        let (Some(client_id), Some(client_secret)) = (output.client_id, output.client_secret)
+        else {
+            return Err(incomplete("RegisterClient"));
+        };
+        Ok(Registration {
+            client_id,
+            client_secret: client_secret.into(),
+            expires_at: epoch_seconds(output.client_secret_expires_at),
+        })
+    }
+
+    async fn device_authorization(
+        &self,
+        limiter: &Limiter,
+        registration: &Registration,
+    ) -> Result<Grant, Fault> {
+        use secrecy::ExposeSecret as _;
+        let client = self.client()?;
+        let output = limiter
+            .call("StartDeviceAuthorization", Repeat::Freely, || {
+                client
+                    .start_device_authorization()
+                    .client_id(&registration.client_id)
+                    .client_secret(registration.client_secret.expose_secret())
+                    .start_url(&self.spec.start_url)
+                    .send()
+            })
+            .await?;
+        let (Some(device_code), Some(user_code), Some(uri)) = (
+            output.device_code,
+            output.user_code,
+            output.verification_uri,
+        ) else {
+            return Err(incomplete("StartDeviceAuthorization"));
+        };
+        Ok(Grant {
+            device_code: device_code.into(),
+            verification_uri_complete: output
+                .verification_uri_complete
+                .unwrap_or_else(|| uri.clone()),
+            verification_uri: uri,
+            user_code,
+            expires_at: self.after(output.expires_in, DEFAULT_GRANT_LIFE),
+            interval: match u64::try_from(output.interval) {
+                Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+                _ => DEFAULT_INTERVAL,
+            },
+        })
+    }
+
+    /// One poll for the token. Not retried: the machine polls again.
+    pub async fn poll(&self, registration: &Registration, grant: &Grant) -> PollAnswer {
+        use secrecy::ExposeSecret as _;
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(fault) => return PollAnswer::Failed(fault.into()),
+        };
+        let result = client
+            .create_token()
+            .client_id(&registration.client_id)
+            .client_secret(registration.client_secret.expose_secret())
+            .grant_type(DEVICE_GRANT)
+            .device_code(grant.device_code.expose_secret())
+            .send()
+            .await;
+        let fault = match result {
+            Ok(output) => {
+                return self
+                    .token(output)
+                    .map_or_else(|fault| PollAnswer::Failed(fault.into()), PollAnswer::Token);
+            }
+            Err(error) => fault(&error),
+        };
+        let ended = |reason, text| PollAnswer::Failed(Failure::new(reason, text));
+        match fault.code() {
+            "AuthorizationPendingException" => PollAnswer::Pending,
+            "SlowDownException" => PollAnswer::SlowDown,
+            "ExpiredTokenException" => {
+                ended(Reason::LoginExpired, "nobody confirmed the code in time")
+            }
+            "AccessDeniedException" => ended(Reason::LoginDenied, "the login was denied"),
+            "InvalidClientException" | "UnauthorizedClientException" => PollAnswer::UnknownClient,
+            _ => match fault {
+                Fault::Throttled => PollAnswer::SlowDown,
+                Fault::Unavailable { what, .. } => PollAnswer::NotNow(what),
+                refused @ Fault::Refused { .. } => PollAnswer::Failed(self.login_failure(refused)),
+            },
+        }
+    }
+
+    /// One renewal by refresh token (RFC 6749 section 6). Not retried: the
+    /// machine knows when to try again.
+    pub async fn renew(&self, registration: &Registration, token: &Token) -> RenewAnswer {
+        use secrecy::ExposeSecret as _;
+        let Some(refresh) = &token.refresh else {
+            return RenewAnswer::Refused("there is no refresh token".to_owned());
+        };
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(fault) => return RenewAnswer::NotNow(Failure::from(fault).message),
+        };
+        let result = client
+            .create_token()
+            .client_id(&registration.client_id)
+            .client_secret(registration.client_secret.expose_secret())
+            .grant_type(REFRESH_GRANT)
+            .refresh_token(refresh.expose_secret())
+            .send()
+            .await;
+        let answer = result
+            .map_err(|error| fault(&error))
+            .and_then(|output| self.token(output));
+        match answer {
+            Ok(token) => RenewAnswer::Token(token),
+            Err(Fault::Refused { code, message, .. }) => {
+                RenewAnswer::Refused(format!("{code}: {message}"))
+            }
+            Err(Fault::Throttled) => RenewAnswer::NotNow("AWS asks to slow down".to_owned()),
+            Err(Fault::Unavailable { what, .. }) => RenewAnswer::NotNow(what),
+        }
+    }
+
+    fn token(&self, output: CreateTokenOutput) -> Result<Token, Fault> {
+        let Some(access) = output.access_token else {
+            return Err(incomplete("CreateToken"));
+        };
+        Ok(Token {
+            access: access.into(),
+            refresh: output.refresh_token.map(Into::into),
+            issued_at: self.clock.now(),
+            expires_at: self.after(output.expires_in, DEFAULT_TOKEN_LIFE),
+        })
+    }
+
+    fn after(&self, seconds: i32, default: i32) -> SystemTime {
+        let seconds = if seconds > 0 { seconds } else { default };
+        self.clock.now() + Duration::from_secs(u64::from(seconds.unsigned_abs()))
+    }
+
+    fn client(&self) -> Result<aws_sdk_ssooidc::Client, Fault> {
+        self.aws
+            .oidc(&self.spec.region)
+            .map_err(|failure| Fault::Refused {
+                code: "Configuration".to_owned(),
+                message: failure.message,
+                status: 400,
+            })
+    }
+
+    /// A login that could not be: what a person can check comes first.
+    fn login_failure(&self, fault: Fault) -> Failure {
+        match fault {
+            Fault::Refused { code, message, .. } => Failure::new(
+                Reason::InvalidArgument,
+                format!(
+                    "AWS refuses the login at {} in {} ({code}: {message})",
+                    self.spec.start_url, self.spec.region
+                ),
+            )
+            .with(
+                awsso_proto::error::key::HINT,
+                "check the start URL and the region of IAM Identity Center",
+            ),
+            other => other.into(),
+        }
+    }
+}
+
+fn is_unknown_client(fault: &Fault) -> bool {
+    matches!(
+        fault.code(),
+        "InvalidClientException" | "UnauthorizedClientException"
+    )
+}
+
+fn incomplete(operation: &str) -> Fault {
+    Fault::Unavailable {
+        what: format!("the answer to {operation} is incomplete"),
+        maybe_done: true,
+    }
+}
+
+fn epoch_seconds(seconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
