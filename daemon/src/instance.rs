@@ -4,7 +4,6 @@
 use std::{
     fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::mpsc,
     time::Duration,
@@ -31,14 +30,7 @@ impl Instance {
         let failed = |error: std::io::Error| {
             Failure::new(Reason::Internal, format!("{}: {error}", path.display()))
         };
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        let mut lock = ipc::open_lock(&path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -117,11 +117,7 @@ pub(crate) async fn connect_or_start(
 async fn take_start_lock(path: PathBuf) -> Result<File, Failure> {
     let shown = path.display().to_string();
     let locked = tokio::task::spawn_blocking(move || {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
+        let file = ipc::open_lock(&path)?;
         file.lock()?;
         std::io::Result::Ok(file)
     });

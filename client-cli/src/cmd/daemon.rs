@@ -107,11 +107,7 @@ fn explain_busy(failure: Failure, verb: &str) -> Failure {
 async fn hold(path: PathBuf, lock: fn(&File) -> std::io::Result<()>) -> Result<File, Failure> {
     let shown = path.display().to_string();
     let locked = tokio::task::spawn_blocking(move || {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
+        let file = awsso_proto::ipc::open_lock(&path)?;
         lock(&file)?;
         std::io::Result::Ok(file)
     });

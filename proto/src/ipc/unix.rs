@@ -1,8 +1,9 @@
 //! Unix: a socket file in a private folder, and the peer's credentials.
 
 use std::{
+    fs::File,
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -118,6 +119,17 @@ pub fn private_dir(dir: &Path) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Opens a lock file, ours alone; what it holds stays.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Whether a socket can be bound at this path at all.

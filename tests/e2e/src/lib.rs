@@ -1,0 +1,24 @@
+//! The harness of the system tests: a sandbox for AWS, a person's empty home,
+//! and the built binaries in it. A test that ends takes its daemon with it.
+
+mod run;
+mod world;
+
+pub use awsso_sandbox as sandbox;
+pub use run::Run;
+pub use world::{World, bin, finish};
+
+/// Roles and accounts that the sandbox always has.
+pub mod known {
+    pub const PRODUCTION: &str = "111122223333";
+    pub const STAGING: &str = "444455556666";
+    pub const ADMIN: &str = "AdministratorAccess";
+    pub const READ_ONLY: &str = "ReadOnly";
+    pub const NO_S3: &str = "NoS3";
+    pub const NO_SSM_INVENTORY: &str = "NoSSMInventory";
+    pub const LINUX: &str = "i-0a1b2c3d4e5f60001";
+    pub const LINUX_2: &str = "i-0a1b2c3d4e5f60002";
+    pub const WINDOWS: &str = "i-0a1b2c3d4e5f60003";
+    pub const MAC: &str = "i-0a1b2c3d4e5f60004";
+    pub const OFFLINE: &str = "i-0a1b2c3d4e5f60005";
+}

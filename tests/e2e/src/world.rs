@@ -1,0 +1,162 @@
+//! One person's machine: an empty home, a runtime folder, the binaries, and a
+//! sandbox where AWS is.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use awsso_sandbox::{Config, Sandbox};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::Run;
+
+/// No command of a test takes longer, unless it hangs.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Everything a test needs. Dropped: the daemon ends, the folders go.
+pub struct World {
+    pub sandbox: Sandbox,
+    dir: TempDir,
+}
+
+impl World {
+    /// A sandbox that approves every login at once.
+    pub async fn new() -> Self {
+        Self::with(Config {
+            auto_approve: Some(Duration::ZERO),
+            interval: Duration::from_secs(1),
+            ..Config::default()
+        })
+        .await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
+        let dir = TempDir::new().expect("a temporary folder");
+        std::fs::create_dir(dir.path().join("home")).expect("a home");
+        let world = Self { sandbox, dir };
+        awsso_proto::ipc::private_dir(&world.runtime()).expect("a runtime folder");
+        world
+    }
+
+    /// A world whose person is logged in.
+    pub async fn logged_in() -> Self {
+        let world = Self::new().await;
+        world.login().await;
+        world
+    }
+
+    pub async fn login(&self) {
+        let _ = self.awsso(&["login", "--no-launch-browser"]).await.ok();
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub fn runtime(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.home().join(".local/state/awsso")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.runtime().join("awsso/awssod.sock")
+    }
+
+    /// A place for files of the test.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A program in this person's environment and nothing else's.
+    pub fn program(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("AWS_ENDPOINT_URL", self.sandbox.base_url())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_SSO_START_URL", self.sandbox.start_url())
+            .env("AWS_SSO_REGION", self.sandbox.region())
+            .current_dir(self.home())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs `awsso` to its end.
+    pub async fn awsso(&self, args: &[&str]) -> Run {
+        let mut command = self.program(bin("awsso"));
+        command.args(args);
+        finish(command, args.join(" ")).await
+    }
+
+    /// Runs `awsso exec-command` as a role of an account.
+    pub async fn aws(&self, account: &str, role: &str, command: &str) -> Run {
+        self.awsso(&[
+            "exec-command",
+            "--account-id",
+            account,
+            "--role-name",
+            role,
+            "--command",
+            command,
+        ])
+        .await
+    }
+
+    /// The daemon's process, by its own word.
+    pub async fn daemon_pid(&self) -> Option<u32> {
+        let run = self.awsso(&["daemon", "status", "--json"]).await;
+        u32::try_from(run.json()["pid"].as_u64()?).ok()
+    }
+}
+
+/// Runs a prepared command to its end.
+pub async fn finish(mut command: Command, shown: String) -> Run {
+    let output = tokio::time::timeout(LIMIT, command.output())
+        .await
+        .unwrap_or_else(|_| panic!("{shown}: not finished after {LIMIT:?}"))
+        .unwrap_or_else(|error| panic!("{shown}: {error}"));
+    Run::new(shown, &output)
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let stopped = std::process::Command::new(bin("awsso"))
+            .args(["daemon", "stop", "--force"])
+            .env_clear()
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        // A test that has failed already says more than this.
+        if !std::thread::panicking() {
+            assert!(
+                stopped.is_ok_and(|status| status.success()),
+                "the daemon does not stop"
+            );
+        }
+    }
+}
+
+/// A built binary of ours: beside the test's own folder. `tests/check` builds
+/// them all before the tests run.
+pub fn bin(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a path of the test");
+    let built = own
+        .ancestors()
+        .map(|dir| dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+        .find(|path| path.is_file());
+    built.unwrap_or_else(|| panic!("{name} is not built: run cargo build --workspace --bins"))
+}
