@@ -1,0 +1,145 @@
+//! One tool call: what it was asked with, when it must have answered, and how
+//! it tells the client that it is still at work.
+
+use std::{pin::pin, time::Duration};
+
+use awsso_proto::{Client, Failure, Reason, client::Identity, v1::ClientKind};
+use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status};
+
+use crate::{context::Context, server::Shim};
+
+/// Clients give up after about a minute; what is not done by then is told as
+/// far as it came.
+pub(crate) const SOFT_LIMIT: Duration = Duration::from_secs(45);
+
+/// No call is silent for longer, whatever happens behind it.
+const HARD_LIMIT: Duration = Duration::from_secs(55);
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// A client's name is for display: long enough for any real one.
+const MAX_CLIENT_NAME: usize = 100;
+
+pub(crate) struct Call<'a> {
+    pub shim: &'a Shim,
+    /// When to answer with what there is.
+    pub deadline: Instant,
+    request: RequestContext<RoleServer>,
+    who: Identity,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(shim: &'a Shim, request: RequestContext<RoleServer>) -> Self {
+        Self {
+            shim,
+            deadline: Instant::now() + SOFT_LIMIT,
+            who: identity(&request),
+            request,
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.shim.context
+    }
+
+    /// Fires when the client cancelled this call or is gone.
+    pub(crate) fn cancelled(&self) -> &CancellationToken {
+        &self.request.ct
+    }
+
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        self.shim.daemon.client(&self.who).await
+    }
+
+    /// Asks the daemon what may be asked twice.
+    pub(crate) async fn ask<T, F>(&self, call: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.shim.daemon.call(&self.who, call).await
+    }
+
+    /// Waits for the answer, reports progress meanwhile, and has an end.
+    pub(crate) async fn answered<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let work = tokio::time::timeout(HARD_LIMIT, self.with_progress(work));
+        work.await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                Reason::AwsUnavailable,
+                format!("no answer within {} s", HARD_LIMIT.as_secs()),
+            ))
+        })
+    }
+
+    async fn with_progress<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(token) = self.request.meta.get_progress_token() else {
+            return work.await;
+        };
+        ticking(work, |seconds| {
+            let progress = ProgressNotificationParam::new(token.clone(), seconds)
+                .with_message(format!("{seconds} s"));
+            async {
+                // A client that hung up is noticed elsewhere.
+                let _ = self.request.peer.notify_progress(progress).await;
+            }
+        })
+        .await
+    }
+}
+
+/// Waits for the work, and says every few seconds how long it has taken.
+async fn ticking<T, F: Future<Output = ()>>(
+    work: impl Future<Output = T>,
+    tick: impl Fn(f64) -> F,
+) -> T {
+    let mut work = pin!(work);
+    let started = Instant::now();
+    let mut ticks = tokio::time::interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = ticks.tick() => tick(started.elapsed().as_secs_f64().floor()).await,
+        }
+    }
+}
+
+/// Who stands behind the shim, as the client says of itself.
+fn identity(request: &RequestContext<RoleServer>) -> Identity {
+    let name = request.client_info().map_or_else(
+        || "awsso-mcp".to_owned(),
+        |client| format!("{}/{}", client.name, client.version),
+    );
+    Identity {
+        kind: ClientKind::Shim,
+        name: name
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_CLIENT_NAME)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_comes_every_five_seconds_and_stops_with_the_answer() {
+        let told = RefCell::new(Vec::new());
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(17)).await;
+            "done"
+        };
+        let answer = ticking(work, async |seconds| told.borrow_mut().push(seconds)).await;
+        assert_eq!((answer, told.into_inner()), ("done", vec![5.0, 10.0, 15.0]));
+    }
+}

@@ -1,0 +1,150 @@
+//! What the shim's own environment says: which session a call is about, which
+//! region, and what an AWS CLI child may inherit. Pure; never reads a file.
+
+use std::collections::HashMap;
+
+use awsso_proto::v1::SessionRef;
+
+/// What a child of the daemon may get from here: names, and prefixes that end
+/// in `*`. The daemon drops what is not on its own list.
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_*",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_*",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_RETRY_MODE",
+    "PYTHONIOENCODING",
+    "PYTHONUTF8",
+];
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    session: SessionRef,
+    region: String,
+    /// A child's environment.
+    pub environment: HashMap<String, String>,
+    /// A child's working directory; absolute.
+    pub working_directory: String,
+}
+
+impl Context {
+    pub(crate) fn from_env() -> Self {
+        let vars = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let here = std::env::current_dir()
+            .ok()
+            .and_then(|dir| dir.into_os_string().into_string().ok());
+        Self::new(vars, here.unwrap_or_else(|| "/".to_owned()))
+    }
+
+    fn new(vars: HashMap<String, String>, working_directory: String) -> Self {
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .filter_map(|name| vars.get(*name))
+                .find(|value| !value.is_empty())
+                .cloned()
+                .unwrap_or_default()
+        };
+        Self {
+            session: SessionRef {
+                name: first(&["AWSSO_SESSION"]),
+                start_url: first(&["AWS_SSO_START_URL"]),
+                sso_region: first(&["AWS_SSO_REGION", "AWS_REGION"]),
+                profile: first(&["AWS_PROFILE"]),
+            },
+            region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            environment: vars
+                .into_iter()
+                .filter(|(name, _)| is_inherited(name))
+                .collect(),
+            working_directory,
+        }
+    }
+
+    /// The session that an argument, then the environment, names.
+    pub(crate) fn session(&self, argument: Option<String>) -> SessionRef {
+        SessionRef {
+            name: argument.unwrap_or_else(|| self.session.name.clone()),
+            ..self.session.clone()
+        }
+    }
+
+    /// The region that an argument, then the environment, names; else empty.
+    pub(crate) fn region(&self, argument: Option<String>) -> String {
+        argument.unwrap_or_else(|| self.region.clone())
+    }
+}
+
+fn is_inherited(name: &str) -> bool {
+    INHERITED.iter().any(|entry| match entry.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == *entry,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(vars: &[(&str, &str)]) -> Context {
+        let vars = vars
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Context::new(vars, "/work".to_owned())
+    }
+
+    #[test]
+    fn an_argument_comes_before_the_environment() {
+        let context = context(&[
+            ("AWSSO_SESSION", "corp"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ]);
+        assert_eq!(context.session(None).name, "corp");
+        assert_eq!(context.session(Some("lab".into())).name, "lab");
+        assert_eq!(context.region(None), "eu-west-1");
+        assert_eq!(context.region(Some("sa-east-1".into())), "sa-east-1");
+    }
+
+    #[test]
+    fn the_sso_region_comes_before_the_region_and_empty_means_unset() {
+        let both = context(&[("AWS_SSO_REGION", "us-east-2"), ("AWS_REGION", "eu-west-1")]);
+        assert_eq!(both.session(None).sso_region, "us-east-2");
+        let one = context(&[("AWS_SSO_REGION", ""), ("AWS_REGION", "eu-west-1")]);
+        assert_eq!(one.session(None).sso_region, "eu-west-1");
+    }
+
+    #[test]
+    fn a_child_inherits_no_keys() {
+        let context = context(&[
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalr"),
+            ("AWS_ENDPOINT_URL", "https://evil"),
+            ("ANTHROPIC_API_KEY", "sk"),
+        ]);
+        let mut names: Vec<_> = context.environment.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["LC_ALL", "PATH"]);
+    }
+}

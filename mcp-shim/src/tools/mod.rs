@@ -1,0 +1,136 @@
+//! The tools: one file each, with its definition and its work.
+
+mod ec2_exec_command;
+mod exec_command;
+mod login;
+mod ls_accounts;
+mod status;
+
+use awsso_proto::{Failure, Reason};
+use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool};
+use serde_json::{Value, json};
+
+use crate::call::Call;
+
+/// Always in the same order, whatever has been called before.
+pub(crate) fn list() -> Vec<Tool> {
+    vec![
+        login::tool(),
+        status::tool(),
+        ls_accounts::tool(),
+        exec_command::tool(),
+        ec2_exec_command::tool(),
+    ]
+}
+
+/// Calls a tool of the list.
+pub(crate) async fn call(
+    call: &Call<'_>,
+    tool: &Tool,
+    arguments: JsonObject,
+) -> Result<CallToolResult, Failure> {
+    let schema = tool.input_schema.as_ref();
+    match tool.name.as_ref() {
+        login::NAME => login::call(call, schema, arguments).await,
+        status::NAME => status::call(call, schema, arguments).await,
+        ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
+        exec_command::NAME => exec_command::call(call, schema, arguments).await,
+        ec2_exec_command::NAME => ec2_exec_command::call(call, schema, arguments).await,
+        other => Err(Failure::new(
+            Reason::Internal,
+            format!("{other} is listed and cannot be called"),
+        )),
+    }
+}
+
+/// Claude Code: the definition is always in front of the model.
+fn always_loaded() -> MetaObject {
+    let mut meta = MetaObject::new();
+    meta.0.insert("anthropic/alwaysLoad".into(), json!(true));
+    meta
+}
+
+/// Claude Code: an answer of this size reaches the model whole.
+fn long_answers(mut meta: MetaObject) -> MetaObject {
+    meta.0.insert(
+        "anthropic/maxResultSizeChars".into(),
+        json!(exec_command::MOST_CHARS),
+    );
+    meta
+}
+
+/// The argument that every tool has.
+fn session_argument() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "description": "Name of the SSO session, when there are several. Leave out for the configured one.",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_schema(value: &Value, check: &mut dyn FnMut(&serde_json::Map<String, Value>)) {
+        match value {
+            Value::Object(map) => {
+                check(map);
+                map.values().for_each(|value| every_schema(value, check));
+            }
+            Value::Array(items) => items.iter().for_each(|item| every_schema(item, check)),
+            _ => {}
+        }
+    }
+
+    fn schemas(tool: &Tool) -> impl Iterator<Item = Value> {
+        let schemas = [Some(&tool.input_schema), tool.output_schema.as_ref()];
+        let schemas = schemas.map(|schema| schema.map(|schema| Value::Object((**schema).clone())));
+        schemas.into_iter().flatten()
+    }
+
+    #[test]
+    fn the_tools_are_the_five_of_the_contract() {
+        let names: Vec<_> = list().into_iter().map(|tool| tool.name).collect();
+        assert_eq!(
+            names,
+            [
+                "aws_sso_login",
+                "aws_sso_status",
+                "aws_sso_ls_accounts",
+                "aws_sso_exec_command",
+                "aws_sso_ec2_exec_command",
+            ]
+        );
+    }
+
+    #[test]
+    fn schemas_keep_to_what_every_client_takes() {
+        for tool in list() {
+            for schema in schemas(&tool) {
+                every_schema(&schema, &mut |map| {
+                    assert!(!map.get("type").is_some_and(Value::is_array), "{map:?}");
+                    let format = map.get("format").and_then(Value::as_str);
+                    assert!(!format.is_some_and(|name| name.contains("int")), "{map:?}");
+                    for key in ["$ref", "oneOf", "anyOf", "allOf", "$schema"] {
+                        assert!(!map.contains_key(key), "{key} in {map:?}");
+                    }
+                });
+                assert_eq!(schema["type"], "object");
+            }
+            assert_eq!(tool.input_schema["additionalProperties"], json!(false));
+        }
+    }
+
+    #[test]
+    fn each_tool_says_what_it_does_and_what_it_may_do() {
+        for tool in list() {
+            let description = tool.description.as_deref().unwrap_or_default();
+            assert!((40..1_000).contains(&description.len()), "{}", tool.name);
+            assert!(tool.title.is_some(), "{}", tool.name);
+            let annotations = tool.annotations.unwrap();
+            assert!(annotations.read_only_hint.is_some(), "{}", tool.name);
+            assert!(annotations.open_world_hint.is_some(), "{}", tool.name);
+        }
+    }
+}

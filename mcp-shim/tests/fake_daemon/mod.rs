@@ -1,0 +1,442 @@
+//! A daemon that does as it is told: the generated server traits on a real
+//! socket, with scripted jobs. It knows neither AWS nor the real daemon.
+//!
+//! The command decides the script: `aws hang` prints a line and runs until it
+//! is finished or cancelled, `aws big` prints 3,000,000 characters, `aws denied`
+//! is denied; every other prints its own command line.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use awsso_proto::{
+    Failure, PROTOCOL, Reason, VERSION, ipc,
+    v1::{
+        self, accounts_server::AccountsServer, daemon_server::DaemonServer,
+        jobs_server::JobsServer, session_server::SessionServer,
+    },
+};
+use hyper::{Request, body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::watch;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Response, Status};
+use tower_service::Service as _;
+
+/// Nothing here takes long; a test that waits in vain fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the shim asked for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Hello(v1::HelloRequest),
+    Start(Box<v1::StartJobRequest>),
+    Watch,
+    Cancel(String),
+}
+
+pub(crate) struct FakeDaemon {
+    script: Script,
+    asked: mpsc::Receiver<Asked>,
+    connections: Connections,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Closes what was accepted since it was put here; each connection holds a receiver.
+type Connections = Arc<Mutex<watch::Sender<bool>>>;
+
+#[derive(Clone)]
+struct Script {
+    asked: mpsc::SyncSender<Asked>,
+    jobs: Arc<Mutex<HashMap<String, Job>>>,
+    logged_in: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+struct Job {
+    command: String,
+    state: watch::Sender<v1::JobState>,
+}
+
+impl FakeDaemon {
+    pub(crate) fn listen(socket: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (asked_tx, asked) = mpsc::sync_channel(1_000);
+        let script = Script {
+            asked: asked_tx,
+            jobs: Arc::default(),
+            logged_in: watch::Sender::new(false),
+        };
+        let connections = Connections::default();
+        let listener = {
+            let _inside = runtime.enter();
+            ipc::listen(socket).unwrap()
+        };
+        runtime.spawn(serve(listener, script.clone(), connections.clone()));
+        Self {
+            script,
+            asked,
+            connections,
+            runtime,
+        }
+    }
+
+    /// The next thing that the shim asked for.
+    pub(crate) fn asked(&self) -> Asked {
+        self.asked.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// The next command, once the shim has begun to watch it.
+    pub(crate) fn watched(&self) {
+        while !matches!(self.asked(), Asked::Watch) {}
+    }
+
+    pub(crate) fn started(&self) -> v1::StartJobRequest {
+        loop {
+            if let Asked::Start(request) = self.asked() {
+                return *request;
+            }
+        }
+    }
+
+    /// Whether no other command has been started since.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self
+            .asked
+            .try_iter()
+            .any(|asked| matches!(asked, Asked::Start(_)))
+    }
+
+    /// Drops every connection, as a daemon does that is killed and started again.
+    pub(crate) fn hang_up(&self) {
+        let old = std::mem::take(&mut *self.connections.lock().unwrap());
+        old.send_replace(true);
+        self.runtime.block_on(old.closed());
+    }
+
+    /// Ends the job well.
+    pub(crate) fn finish(&self, job_id: &str) {
+        self.script.jobs.lock().unwrap()[job_id]
+            .state
+            .send_replace(v1::JobState::Succeeded);
+    }
+
+    pub(crate) fn log_in(&self) {
+        self.script.logged_in.send_replace(true);
+    }
+}
+
+async fn serve(listener: ipc::Listener, script: Script, connections: Connections) {
+    loop {
+        let conn = listener.accept().await.unwrap();
+        let script = script.clone();
+        let mut hung_up = connections.lock().unwrap().subscribe();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| route(script.clone(), request));
+            let served = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(conn), service);
+            tokio::select! {
+                _ = served => {}
+                _ = hung_up.changed() => {}
+            }
+        });
+    }
+}
+
+async fn route(
+    script: Script,
+    request: Request<Incoming>,
+) -> Result<hyper::Response<tonic::body::Body>, std::convert::Infallible> {
+    match request.uri().path().split('/').nth(1) {
+        Some("awsso.v1.Daemon") => DaemonServer::new(script).call(request).await,
+        Some("awsso.v1.Session") => SessionServer::new(script).call(request).await,
+        Some("awsso.v1.Accounts") => AccountsServer::new(script).call(request).await,
+        _ => JobsServer::new(script).call(request).await,
+    }
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// A stream that a task fills.
+fn stream<T, F>(fill: impl FnOnce(tokio::sync::mpsc::Sender<Result<T, Status>>) -> F) -> Answers<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Option<()>> + Send + 'static,
+{
+    let (sender, receiver) = tokio::sync::mpsc::channel(8);
+    tokio::spawn(fill(sender));
+    Box::pin(ReceiverStream::new(receiver))
+}
+
+#[tonic::async_trait]
+impl v1::daemon_server::Daemon for Script {
+    type WatchStream = Answers<v1::WatchResponse>;
+
+    async fn hello(
+        &self,
+        request: tonic::Request<v1::HelloRequest>,
+    ) -> Result<Response<v1::HelloResponse>, Status> {
+        self.asked.send(Asked::Hello(request.into_inner())).unwrap();
+        Ok(Response::new(v1::HelloResponse {
+            protocol: PROTOCOL,
+            version: VERSION.into(),
+            pid: std::process::id(),
+            started_at: None,
+        }))
+    }
+
+    async fn watch(
+        &self,
+        _: tonic::Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn shutdown(
+        &self,
+        _: tonic::Request<v1::ShutdownRequest>,
+    ) -> Result<Response<v1::ShutdownResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+fn prompt() -> v1::LoginPrompt {
+    v1::LoginPrompt {
+        session: "corp".into(),
+        verification_uri: "https://device.sso.example/".into(),
+        verification_uri_complete: "https://device.sso.example/?c=ABCD-EFGH".into(),
+        user_code: "ABCD-EFGH".into(),
+        ..v1::LoginPrompt::default()
+    }
+}
+
+impl Script {
+    fn status(&self) -> v1::SessionStatus {
+        let active = *self.logged_in.borrow();
+        v1::SessionStatus {
+            name: "corp".into(),
+            start_url: "https://corp.awsapps.com/start".into(),
+            region: "eu-west-1".into(),
+            state: if active {
+                v1::SessionState::Active.into()
+            } else {
+                v1::SessionState::LoginPending.into()
+            },
+            pending_login: (!active).then(prompt),
+            ..v1::SessionStatus::default()
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::session_server::Session for Script {
+    type LoginStream = Answers<v1::LoginResponse>;
+
+    async fn get(
+        &self,
+        _: tonic::Request<v1::GetSessionRequest>,
+    ) -> Result<Response<v1::GetSessionResponse>, Status> {
+        Ok(Response::new(v1::GetSessionResponse {
+            sessions: vec![self.status()],
+            current: "corp".into(),
+        }))
+    }
+
+    async fn login(
+        &self,
+        _: tonic::Request<v1::LoginRequest>,
+    ) -> Result<Response<Self::LoginStream>, Status> {
+        use v1::login_response::Event;
+        let script = self.clone();
+        Ok(Response::new(stream(async move |answers| {
+            let answer = |event| Ok(v1::LoginResponse { event: Some(event) });
+            let mut logged_in = script.logged_in.subscribe();
+            let already_valid = *logged_in.borrow();
+            if !already_valid {
+                answers.send(answer(Event::Prompt(prompt()))).await.ok()?;
+            }
+            logged_in.wait_for(|logged_in| *logged_in).await.ok()?;
+            let done = v1::LoginDone {
+                status: Some(script.status()),
+                already_valid,
+            };
+            answers.send(answer(Event::Done(done))).await.ok()
+        })))
+    }
+
+    async fn logout(
+        &self,
+        _: tonic::Request<v1::LogoutRequest>,
+    ) -> Result<Response<v1::LogoutResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::accounts_server::Accounts for Script {
+    type ListStream = Answers<v1::ListAccountsResponse>;
+
+    /// One account, which comes again with its roles; refused before the login.
+    async fn list(
+        &self,
+        _: tonic::Request<v1::ListAccountsRequest>,
+    ) -> Result<Response<Self::ListStream>, Status> {
+        if !*self.logged_in.borrow() {
+            let failure = Failure::new(Reason::LoginRequired, "nobody is logged in");
+            return Err(failure.with("session", "corp").into());
+        }
+        Ok(Response::new(stream(async move |answers| {
+            for roles in [vec![], vec!["ReadOnly".to_owned()]] {
+                let account = v1::Account {
+                    account_id: "111122223333".into(),
+                    account_name: "production".into(),
+                    email_address: "prod@corp.example".into(),
+                    roles_known: !roles.is_empty(),
+                    roles,
+                    ..v1::Account::default()
+                };
+                let page = v1::ListAccountsResponse {
+                    session: "corp".into(),
+                    accounts: vec![account],
+                    ..v1::ListAccountsResponse::default()
+                };
+                answers.send(Ok(page)).await.ok()?;
+            }
+            Some(())
+        })))
+    }
+}
+
+impl Job {
+    fn told(&self, id: &str) -> v1::Job {
+        use v1::{JobState, TaskState};
+        let state = *self.state.borrow();
+        let (task, exit_code) = match state {
+            JobState::Running => (TaskState::Running, None),
+            JobState::Succeeded => (TaskState::Succeeded, Some(0)),
+            JobState::Failed => (TaskState::Denied, Some(254)),
+            _ => (TaskState::Cancelled, None),
+        };
+        v1::Job {
+            id: id.into(),
+            state: state.into(),
+            tasks: vec![v1::Task {
+                account_id: "111122223333".into(),
+                account_name: "production".into(),
+                role_name: "ReadOnly".into(),
+                region: "eu-west-1".into(),
+                state: task.into(),
+                exit_code,
+                output_id: "out_1".into(),
+                output_path: "/state/outputs/out_1".into(),
+                other_roles: vec!["Admin".into()],
+                ..v1::Task::default()
+            }],
+            ..v1::Job::default()
+        }
+    }
+
+    fn output(&self) -> Vec<String> {
+        match self.command.as_str() {
+            "aws hang" => vec!["working\n".into()],
+            "aws big" => vec!["123456789\n".repeat(3_000); 100],
+            "aws denied" => vec![],
+            command => vec![format!("{command}\n")],
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::jobs_server::Jobs for Script {
+    type WatchStream = Answers<v1::WatchJobResponse>;
+
+    async fn start(
+        &self,
+        request: tonic::Request<v1::StartJobRequest>,
+    ) -> Result<Response<v1::StartJobResponse>, Status> {
+        use v1::start_job_request::Work;
+        let request = request.into_inner();
+        let command = match &request.work {
+            Some(Work::AwsCli(work)) => work.command.clone(),
+            Some(Work::Ssm(work)) => work.command.clone(),
+            None => return Err(Failure::new(Reason::InvalidArgument, "no work").into()),
+        };
+        let job = Job {
+            command,
+            state: watch::Sender::new(v1::JobState::Running),
+        };
+        let mut jobs = self.jobs.lock().unwrap();
+        let id = format!("job_{}", jobs.len() + 1);
+        let told = job.told(&id);
+        jobs.insert(id, job);
+        self.asked.send(Asked::Start(Box::new(request))).unwrap();
+        Ok(Response::new(v1::StartJobResponse { job: Some(told) }))
+    }
+
+    async fn watch(
+        &self,
+        request: tonic::Request<v1::WatchJobRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        use v1::{OutputChunk, OutputStream, watch_job_response::Event};
+        let id = request.into_inner().job_id;
+        let job = self.jobs.lock().unwrap()[&id].clone();
+        self.asked.send(Asked::Watch).unwrap();
+        Ok(Response::new(stream(async move |answers| {
+            let answer = |event| Ok(v1::WatchJobResponse { event: Some(event) });
+            let mut offset = 0;
+            for text in job.output() {
+                let chunk = OutputChunk {
+                    task: 0,
+                    stream: OutputStream::Stdout.into(),
+                    offset,
+                    data: text.into_bytes(),
+                };
+                offset += chunk.data.len() as u64;
+                answers.send(answer(Event::Output(chunk))).await.ok()?;
+            }
+            match job.command.as_str() {
+                "aws hang" => {
+                    let mut state = job.state.subscribe();
+                    state.wait_for(|state| state.is_final()).await.ok()?;
+                }
+                "aws denied" => drop(job.state.send_replace(v1::JobState::Failed)),
+                _ => drop(job.state.send_replace(v1::JobState::Succeeded)),
+            }
+            answers.send(answer(Event::Job(job.told(&id)))).await.ok()
+        })))
+    }
+
+    async fn list(
+        &self,
+        _: tonic::Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn cancel(
+        &self,
+        request: tonic::Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let id = request.into_inner().job_id;
+        let job = self.jobs.lock().unwrap()[&id].clone();
+        job.state.send_replace(v1::JobState::Cancelled);
+        let told = job.told(&id);
+        self.asked.send(Asked::Cancel(id)).unwrap();
+        Ok(Response::new(v1::CancelJobResponse { job: Some(told) }))
+    }
+
+    async fn read_output(
+        &self,
+        _: tonic::Request<v1::ReadOutputRequest>,
+    ) -> Result<Response<v1::ReadOutputResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
