@@ -17,6 +17,9 @@ use tracing::info;
 /// Calls in flight towards one portal, or one account and region of SSM.
 const IN_FLIGHT: usize = 24;
 
+/// Places beyond this many push out those that nobody uses now.
+const MAX_PLACES: usize = 4_096;
+
 /// Tries of a call that fails without AWS saying "slow down".
 const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(150);
@@ -293,14 +296,16 @@ impl Limiter {
     }
 }
 
-/// The limiters of all places, made when first asked for. There are as many as
-/// portals and account-region pairs in use.
+/// The limiters of all places, made when first asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Limiters(Arc<Mutex<HashMap<String, Arc<Limiter>>>>);
 
 impl Limiters {
     pub fn of(&self, place: &str) -> Arc<Limiter> {
         let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if limiters.len() >= MAX_PLACES {
+            limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
+        }
         Arc::clone(limiters.entry(place.to_owned()).or_default())
     }
 }

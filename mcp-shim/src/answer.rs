@@ -75,7 +75,6 @@ fn run_text(run: &Run, problem: Option<&Failure>, max_chars: usize) -> String {
     }
     let task = run.task();
     if let Some(task) = task
-        && task.state() == TaskState::Denied
         && !task.other_roles.is_empty()
     {
         let roles = task.other_roles.join(", ");

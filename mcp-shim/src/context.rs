@@ -1,7 +1,7 @@
 //! What the shim's own environment says: which session a call is about, which
 //! region, and what an AWS CLI child may inherit. Pure; never reads a file.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 use awsso_proto::v1::SessionRef;
 
@@ -52,10 +52,10 @@ impl Context {
         let here = std::env::current_dir()
             .ok()
             .and_then(|dir| dir.into_os_string().into_string().ok());
-        Self::new(vars, here.unwrap_or_else(|| "/".to_owned()))
+        Self::new(&vars, here.unwrap_or_else(|| "/".to_owned()))
     }
 
-    fn new(vars: HashMap<String, String>, working_directory: String) -> Self {
+    fn new(vars: &HashMap<String, String>, working_directory: String) -> Self {
         let first = |names: &[&str]| {
             names
                 .iter()
@@ -64,6 +64,13 @@ impl Context {
                 .cloned()
                 .unwrap_or_default()
         };
+        let path = longer_path(vars.get("PATH").map_or("", String::as_str));
+        let mut environment: HashMap<String, String> = vars
+            .iter()
+            .filter(|(name, _)| is_inherited(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        environment.insert("PATH".to_owned(), path);
         Self {
             session: SessionRef {
                 name: first(&["AWSSO_SESSION"]),
@@ -72,10 +79,7 @@ impl Context {
                 profile: first(&["AWS_PROFILE"]),
             },
             region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
-            environment: vars
-                .into_iter()
-                .filter(|(name, _)| is_inherited(name))
-                .collect(),
+            environment,
             working_directory,
         }
     }
@@ -94,6 +98,27 @@ impl Context {
     }
 }
 
+/// Where the AWS CLI also is: a desktop program's own PATH is short.
+const USUAL_PLACES: [&str; 4] = [
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/usr/bin",
+    "/snap/bin",
+];
+
+/// The client's PATH, then the usual places that it lacks.
+fn longer_path(path: &str) -> String {
+    let mut dirs: Vec<PathBuf> = std::env::split_paths(path)
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .collect();
+    let usual = USUAL_PLACES.iter().map(PathBuf::from);
+    dirs.extend(usual.filter(|dir| !dirs.contains(dir)).collect::<Vec<_>>());
+    std::env::join_paths(dirs)
+        .ok()
+        .and_then(|path| path.into_string().ok())
+        .unwrap_or_else(|| path.to_owned())
+}
+
 fn is_inherited(name: &str) -> bool {
     INHERITED.iter().any(|entry| match entry.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
@@ -110,7 +135,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Context::new(vars, "/work".to_owned())
+        Context::new(&vars, "/work".to_owned())
     }
 
     #[test]
@@ -132,6 +157,16 @@ mod tests {
         assert_eq!(both.session(None).sso_region, "us-east-2");
         let one = context(&[("AWS_SSO_REGION", ""), ("AWS_REGION", "eu-west-1")]);
         assert_eq!(one.session(None).sso_region, "eu-west-1");
+    }
+
+    #[test]
+    fn the_usual_places_of_the_aws_cli_come_after_a_short_path() {
+        let path = |path| context(&[("PATH", path)]).environment["PATH"].clone();
+        assert_eq!(
+            path("/bin:/usr/local/bin"),
+            "/bin:/usr/local/bin:/opt/homebrew/bin:/usr/bin:/snap/bin"
+        );
+        assert!(path("").starts_with("/usr/local/bin:"));
     }
 
     #[test]

@@ -24,8 +24,8 @@ use crate::{context::Context, daemon::Daemon, server::Shim};
 const HELP: &str = "\
 awsso-mcp: the MCP server of awsso, for Claude, Cursor and other MCP clients
 
-It speaks MCP on stdin and stdout; an MCP client starts it.
-`awsso mcp install CLIENT` writes it into a client's configuration.
+It speaks MCP on stdin and stdout; an MCP client starts it, with this program's
+absolute path as its `command`.
 
 Options:
   --help     print this

@@ -45,6 +45,7 @@ async fn log_in(context: &Context, client: &Client, args: LoginArgs) -> Result<L
         }
         .into(),
         force: args.force,
+        ..LoginRequest::default()
     };
     let progress = Progress::new("asking AWS");
     let mut sessions = client.session();

@@ -46,7 +46,7 @@ struct Cached {
 }
 
 /// What tells that a file is another one than before.
-type Stamp = Option<(SystemTime, u64)>;
+type Stamp = Option<(SystemTime, u64, bool)>;
 
 impl Config {
     pub fn new(endpoint: Endpoint, environment: Environment) -> Self {
@@ -81,7 +81,11 @@ impl Config {
 
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+    Some((
+        meta.modified().ok()?,
+        meta.len(),
+        crate::os::others_can_write(path),
+    ))
 }
 
 /// The text of a file; `None` when there is no such file.

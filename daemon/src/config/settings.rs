@@ -77,6 +77,9 @@ impl From<StoreForm> for StoreKind {
     }
 }
 
+/// A week: more is a slip of the pen.
+const MAX_RUN_SECONDS: u64 = 7 * 24 * 3_600;
+
 /// `[limits]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -101,7 +104,7 @@ impl Default for Limits {
 
 impl Limits {
     pub fn run_time(&self) -> Duration {
-        Duration::from_secs(self.run_seconds.max(1))
+        Duration::from_secs(self.run_seconds.clamp(1, MAX_RUN_SECONDS))
     }
 }
 

@@ -88,14 +88,6 @@ const ALLOWED: &[&str] = &[
 /// For a client that has no PATH at all.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Where the AWS CLI also is when a desktop program's PATH is short.
-const USUAL_PLACES: &[&str] = &[
-    "/usr/local/bin",
-    "/opt/homebrew/bin",
-    "/usr/bin",
-    "/snap/bin",
-];
-
 /// A command that could be run.
 #[derive(Debug)]
 pub struct Command {
@@ -195,8 +187,8 @@ fn is_allowed(name: &str) -> bool {
     })
 }
 
-/// `aws` in the client's PATH, then where it usually is. A relative entry of
-/// PATH counts from the client's folder, as it would for the client.
+/// `aws` in the client's PATH. A relative entry counts from the client's
+/// folder, as it would for the client.
 fn find_program(path: Option<&std::ffi::OsStr>, directory: &Path) -> Result<PathBuf, Failure> {
     let name = format!("aws{}", std::env::consts::EXE_SUFFIX);
     let dirs = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>());
@@ -205,7 +197,6 @@ fn find_program(path: Option<&std::ffi::OsStr>, directory: &Path) -> Result<Path
         .into_iter()
         .filter(|dir| !dir.as_os_str().is_empty())
         .map(|dir| directory.join(dir))
-        .chain(USUAL_PLACES.iter().map(PathBuf::from))
         .map(|dir| dir.join(&name))
         .filter(|program| program.is_file())
         .collect();

@@ -40,6 +40,8 @@ const KEEP_ENDED: usize = 200;
 const MAX_RUNNING: usize = 1_000;
 /// Outputs of an earlier daemon are kept this long.
 const KEEP_OUTPUTS: Duration = Duration::from_hours(168);
+/// No role's credentials live longer than twelve hours; a run of a week is a mistake.
+const LONGEST_RUN: Duration = Duration::from_hours(7 * 24);
 /// The other roles of a denied command are worth a short wait.
 const OTHER_ROLES_LIMIT: Duration = Duration::from_secs(3);
 
@@ -217,7 +219,7 @@ impl Jobs {
                 Reason::InvalidArgument,
                 "the time limit must be one second at least",
             )),
-            Some(limit) => Ok(limit),
+            Some(limit) => Ok(limit.min(LONGEST_RUN)),
             None => Ok(self.0.parts.config.files()?.settings.limits.run_time()),
         }
     }

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::{STREAM_QUEUE, Services, Stream};
 use crate::{
     config,
-    session::{Machine, Session, Ticket},
+    session::{Ask, Machine, Session, Ticket},
 };
 
 /// A status right after the daemon's start waits this long for the store.
@@ -73,7 +73,12 @@ impl Service for Services {
         session.loaded(STORE_LIMIT).await;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let machine = session.watch();
-        let ticket = session.login(request.force).await?;
+        let how = match (request.only_join, request.force) {
+            (true, _) => Ask::OnlyJoin,
+            (false, true) => Ask::Anew,
+            (false, false) => Ask::IfNeeded,
+        };
+        let ticket = session.login(how).await?;
         let stop = self.stop.clone();
         self.tracker.spawn(async move {
             let outcome = tokio::select! {
@@ -130,8 +135,15 @@ async fn follow(
             already_valid,
         })),
     };
-    let Ticket::Attempt { number, joined } = ticket else {
-        return Ok(done(true));
+    let (number, joined) = match ticket {
+        Ticket::Attempt { number, joined } => (number, joined),
+        Ticket::AlreadyValid => return Ok(done(true)),
+        Ticket::NoneInProgress => {
+            return Err(Failure::new(
+                Reason::LoginRequired,
+                "no login is in progress",
+            ));
+        }
     };
     let mut prompted = false;
     loop {

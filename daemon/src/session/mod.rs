@@ -37,6 +37,8 @@ use state::{Effect, Event, Token};
 use store::Record;
 pub use store::Store;
 
+/// Sessions beyond this many push out those that hold nothing.
+const MAX_SESSIONS: usize = 256;
 const COMMANDS: usize = 64; // a burst of clients; more means that the actor is stuck
 /// The portal is told of a logout, but nobody waits longer for it.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
@@ -83,6 +85,9 @@ impl Sessions {
         {
             return session.clone();
         }
+        if map.len() >= MAX_SESSIONS {
+            map.retain(|_, session| session.holds_something());
+        }
         let session = Session::start(spec.clone(), &self.parts);
         map.insert(spec.name.clone(), session.clone());
         session
@@ -112,7 +117,7 @@ pub struct Session {
 #[derive(Debug)]
 enum Command {
     Login {
-        force: bool,
+        how: Ask,
         reply: oneshot::Sender<Ticket>,
     },
     Logout {
@@ -125,11 +130,25 @@ enum Command {
     },
 }
 
+/// How a login is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    IfNeeded,
+    Anew,
+    /// A login in progress is joined, none is started.
+    OnlyJoin,
+}
+
 /// What asking for a login came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ticket {
     AlreadyValid,
-    Attempt { number: u64, joined: bool },
+    /// There is none to join.
+    NoneInProgress,
+    Attempt {
+        number: u64,
+        joined: bool,
+    },
 }
 
 /// An access token, and which one it is.
@@ -205,6 +224,11 @@ impl Session {
         self.machine.borrow().epoch()
     }
 
+    fn holds_something(&self) -> bool {
+        let machine = self.current();
+        machine.token().is_some() || machine.login_in_progress()
+    }
+
     pub fn holds_token(&self) -> bool {
         self.current()
             .token()
@@ -218,9 +242,9 @@ impl Session {
         let _ = tokio::time::timeout(limit, loaded).await; // what is known then is answered
     }
 
-    pub async fn login(&self, force: bool) -> Result<Ticket, Failure> {
+    pub async fn login(&self, how: Ask) -> Result<Ticket, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Login { force, reply }).await?;
+        self.send(Command::Login { how, reply }).await?;
         answer.await.map_err(|_| stopping())
     }
 
@@ -392,14 +416,20 @@ impl Actor {
 
     async fn command(&mut self, command: Command) {
         match command {
-            Command::Login { force, reply } => {
+            Command::Login { how, reply } => {
                 let joined = self.machine.login_in_progress();
-                self.on(Event::LoginAsked { force }).await;
+                match how {
+                    Ask::IfNeeded => self.on(Event::LoginAsked { force: false }).await,
+                    Ask::Anew => self.on(Event::LoginAsked { force: true }).await,
+                    Ask::OnlyJoin => {}
+                }
                 let ticket = if self.machine.login_in_progress() {
                     Ticket::Attempt {
                         number: self.machine.attempt(),
                         joined,
                     }
+                } else if how == Ask::OnlyJoin && !self.holds_usable_token() {
+                    Ticket::NoneInProgress
                 } else {
                     Ticket::AlreadyValid
                 };
@@ -420,6 +450,13 @@ impl Actor {
                 let _ = reply.send(()); // the client hung up
             }
         }
+    }
+
+    fn holds_usable_token(&self) -> bool {
+        let now = self.oidc.clock.now();
+        self.machine
+            .token()
+            .is_some_and(|token| token.is_usable(now))
     }
 
     async fn on(&mut self, event: Event) {

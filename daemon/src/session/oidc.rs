@@ -22,6 +22,8 @@ const CLIENT_NAME: &str = "awsso";
 /// RFC 8628 section 3.2: without an interval a client waits five seconds.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 const DEFAULT_GRANT_LIFE: i32 = 600;
+/// What AWS gives a registration.
+const REGISTRATION_LIFE: Duration = Duration::from_hours(90 * 24);
 const DEFAULT_TOKEN_LIFE: i32 = 3_600;
 
 /// The OIDC service of one session.
@@ -79,7 +81,11 @@ impl Oidc {
         Ok(Registration {
             client_id,
             client_secret: client_secret.into(),
-            expires_at: epoch_seconds(output.client_secret_expires_at),
+            expires_at: match u64::try_from(output.client_secret_expires_at) {
+                Ok(seconds) if seconds > 0 => SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+                // RFC 7591 section 3.2.1: 0 means that it does not expire.
+                _ => self.clock.now() + REGISTRATION_LIFE,
+            },
         })
     }
 
@@ -252,8 +258,4 @@ fn incomplete(operation: &str) -> Fault {
         what: format!("the answer to {operation} is incomplete"),
         maybe_done: true,
     }
-}
-
-fn epoch_seconds(seconds: i64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }

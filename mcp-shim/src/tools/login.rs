@@ -170,6 +170,7 @@ pub(super) async fn call(
             LoginFlow::Device.into()
         },
         force: args.force,
+        ..LoginRequest::default()
     };
     let mut events = follow(call, request).await?;
     let prompt = match next(&mut events).await? {
@@ -208,8 +209,8 @@ pub(super) async fn joined(
 ) -> Result<(), Failure> {
     let request = LoginRequest {
         session: Some(session),
-        flow: LoginFlow::Unspecified.into(),
-        force: false,
+        only_join: true,
+        ..LoginRequest::default()
     };
     let mut events = follow(call, request).await?;
     finished(call, &mut events, wait).await.map(drop)

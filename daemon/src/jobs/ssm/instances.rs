@@ -73,7 +73,7 @@ pub async fn select(jobs: &Jobs, target: &Target, work: &Work) -> Result<Vec<Ins
             }
             Ok(instances)
         }
-        Err(error) if error.is_denied() && work.targets.is_empty() => {
+        Err(error) if error.is_refusal() && work.targets.is_empty() => {
             info!(account = %target.account, role = %target.role, "no right to look at the instances; trying");
             Ok(work
                 .instance_ids
@@ -96,7 +96,7 @@ fn not_found(target: &Target, what: &str) -> Failure {
     )
     .with(
         key::HINT,
-        "check the id, the account and --region; the instance needs a running SSM agent and AmazonSSMManagedInstanceCore",
+        "check the id, the account and the region; the instance needs a running SSM agent and AmazonSSMManagedInstanceCore",
     )
 }
 

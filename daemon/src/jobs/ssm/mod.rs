@@ -192,6 +192,11 @@ impl SsmError {
         matches!(self, Self::Aws(fault) if fault.code().contains("AccessDenied"))
     }
 
+    /// AWS answered, and the answer is no: asking another way may help.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Aws(Fault::Refused { .. }))
+    }
+
     fn code(&self) -> &str {
         match self {
             Self::Login(_) => "",
@@ -305,18 +310,31 @@ impl Following<'_> {
         if !self.listing_denied {
             match self.list(at, false).await {
                 Ok(invocations) => {
-                    for invocation in invocations {
-                        self.seen(at, &invocation).await;
+                    for invocation in &invocations {
+                        self.seen(at, invocation).await;
+                    }
+                    // What the list still lacks after a while is asked for by name.
+                    if self.sent.elapsed() > NOT_YET {
+                        let listed = |id: &String| {
+                            invocations
+                                .iter()
+                                .any(|seen| seen.instance_id() == Some(id))
+                        };
+                        self.fetch_each(at, |id| !listed(id)).await;
                     }
                     return;
                 }
                 // SendCommand and GetCommandInvocation suffice.
-                Err(error) if error.is_denied() => self.listing_denied = true,
+                Err(error) if error.is_refusal() => self.listing_denied = true,
                 Err(error) => return self.not_now(&error),
             }
         }
-        let waiting: Vec<_> = self.commands[at].tasks.clone().into_iter().collect();
-        for (instance, task) in waiting {
+        self.fetch_each(at, |_| true).await;
+    }
+
+    async fn fetch_each(&mut self, at: usize, which: impl Fn(&String) -> bool) {
+        let waiting = self.commands[at].tasks.clone().into_iter();
+        for (instance, task) in waiting.filter(|(id, _)| which(id)) {
             if let Some(state) = self.fetch(at, &instance, task).await {
                 self.commands[at].tasks.remove(&instance);
                 info!(job = %self.job.id, %instance, state = state.word(), "instance ended");
