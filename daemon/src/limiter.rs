@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a call goes on after AWS said "slow down".
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// In the place of a code that AWS did not give.
+const NAMELESS: &str = "status ";
+
 /// Why AWS did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -50,6 +53,11 @@ impl Fault {
             Self::Refused { code, .. } => code,
             Self::Throttled | Self::Unavailable { .. } => "",
         }
+    }
+
+    /// A refusal without an error code: a proxy's words, not AWS's.
+    pub fn is_nameless(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.starts_with(NAMELESS))
     }
 }
 
@@ -110,7 +118,8 @@ where
             );
             if status == 429 || is_throttle(&code) {
                 Fault::Throttled
-            } else if status >= 500 {
+            } else if !(400..500).contains(&status) {
+                // Also a success that cannot be read, and a redirect: no answer of AWS.
                 Fault::Unavailable {
                     what: format!("it answered {status} {code}").trim_end().to_owned(),
                     maybe_done: true,
@@ -123,7 +132,7 @@ where
                         .unwrap_or("no reason given")
                         .to_owned(),
                     code: if code.is_empty() {
-                        format!("status {status}")
+                        format!("{NAMELESS}{status}")
                     } else {
                         code
                     },
@@ -349,6 +358,17 @@ mod tests {
             assert_eq!(refused(code, status).reason, reason, "{code}");
         }
         assert_eq!(Failure::from(Fault::Throttled).reason, Reason::Throttled);
+    }
+
+    #[test]
+    fn a_refusal_without_a_code_is_not_the_word_of_aws() {
+        let refused = |code: &str| Fault::Refused {
+            code: code.into(),
+            message: String::new(),
+            status: 403,
+        };
+        assert!(refused("status 403").is_nameless());
+        assert!(!refused("InvalidGrantException").is_nameless());
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn run_text(run: &Run, problem: Option<&Failure>, max_chars: usize) -> String {
     }
     let task = run.task();
     if let Some(task) = task
+        && task.state() != TaskState::Succeeded
         && !task.other_roles.is_empty()
     {
         let roles = task.other_roles.join(", ");

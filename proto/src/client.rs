@@ -83,6 +83,8 @@ impl Client {
         who: &Identity,
     ) -> Result<Option<Self>, Failure> {
         for socket in endpoint.candidates() {
+            ipc::check_socket_path(&socket)
+                .map_err(|failure| Failure::new(Reason::DaemonUnreachable, failure.message))?;
             match ipc::connect(&socket).await {
                 Ok(conn) => return Self::shake_hands(conn, &socket, who).await.map(Some),
                 Err(error)

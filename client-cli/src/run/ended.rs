@@ -63,7 +63,7 @@ impl Ended {
             }
         }
         for task in tasks {
-            if !task.other_roles.is_empty() {
+            if task.state() != TaskState::Succeeded && !task.other_roles.is_empty() {
                 terminal::say(format_args!(
                     "  AWS denied it; other roles in this account: {}",
                     task.other_roles.join(", ")

@@ -156,7 +156,7 @@ impl Settings {
         let one_line = |error: toml::de::Error| {
             let at = error
                 .span()
-                .map(|span| format!("line {}: ", text[..span.start].lines().count().max(1)))
+                .map(|span| format!("line {}: ", text[..span.start].matches('\n').count() + 1))
                 .unwrap_or_default();
             format!("{at}{}", error.message())
         };
@@ -175,8 +175,13 @@ impl Settings {
                     },
                 }
             });
-        let mut settings: Self = serde_ignored::deserialize(toml::Value::Table(table), |key| {
-            warn!(%key, "unknown key in config.toml");
+        // From the text again: only that knows the line of a value of the wrong type.
+        let document = toml::Deserializer::parse(text).map_err(one_line)?;
+        let mut settings: Self = serde_ignored::deserialize(document, |key| {
+            let key = key.to_string();
+            if key != "policy" {
+                warn!(key, "unknown key in config.toml");
+            }
         })
         .map_err(one_line)?;
         settings.policy = policy;
@@ -210,7 +215,13 @@ mod tests {
     fn a_mistake_is_named_with_its_line() {
         let error = Settings::parse("a = 1\nb = \n").unwrap_err();
         assert!(error.starts_with("line 2: "), "{error}");
-        assert!(Settings::parse("[session.a]\nregion = 'x'\n").is_err());
+        for (text, line) in [
+            ("x = 1\n\n[session.a]\nregion = 'x'\n", "line 3: "),
+            ("[limits]\nrun_seconds = 'long'\n", "line 2: "),
+        ] {
+            let error = Settings::parse(text).unwrap_err();
+            assert!(error.starts_with(line), "{error}");
+        }
     }
 
     #[test]

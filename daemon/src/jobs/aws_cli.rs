@@ -224,6 +224,8 @@ enum Ended {
     Exited(i32),
     TimedOut,
     Cancelled,
+    /// With the daemon.
+    Stopped,
 }
 
 /// Runs the command to its end, and once more when AWS certainly did nothing
@@ -332,6 +334,7 @@ async fn finish(
             format!("stopped after its time limit of {} s", limit.as_secs()),
         ),
         Ended::Cancelled => job.end(TASK, TaskState::Cancelled, "cancelled"),
+        Ended::Stopped => job.end(TASK, TaskState::Cancelled, "the daemon stopped"),
     }
 }
 
@@ -390,7 +393,7 @@ impl<'a> Run<'a> {
                 }),
                 () = tokio::time::sleep_until(deadline) => ended = Some(Ended::TimedOut),
                 () = job.cancel.cancelled() => ended = Some(Ended::Cancelled),
-                () = stop_all.cancelled() => ended = Some(Ended::Cancelled),
+                () = stop_all.cancelled() => ended = Some(Ended::Stopped),
             }
         }
         let ended = ended.expect("the loop ends with it");
@@ -456,34 +459,45 @@ async fn pump_holding(
     job: &Job,
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
+    let mut line_is_new = true;
     loop {
         let length = from.read(&mut chunk).await?;
         if length == 0 {
             return Ok(());
         }
-        let text = &chunk[..length];
-        let at = text
-            .windows(SENTENCE.len())
-            .position(|window| window == SENTENCE.as_bytes());
-        match at {
-            _ if !held.is_empty() => held.extend_from_slice(text),
-            Some(at) => {
-                // From the start of its line, so that the order of lines stays.
-                let line = text[..at]
-                    .iter()
-                    .rposition(|byte| *byte == b'\n')
-                    .map_or(0, |at| at + 1);
-                to.write(&text[..line]).await?;
-                held.extend_from_slice(&text[line..]);
-            }
-            None => to.write(text).await?,
+        held.extend_from_slice(&chunk[..length]);
+        let shown = match held_from(held, line_is_new) {
+            at if held.len() - at > MAX_HELD => held.len(),
+            at => at,
+        };
+        if shown > 0 {
+            line_is_new = held[shown - 1] == b'\n';
+            to.write(&held[..shown]).await?;
+            held.drain(..shown);
+            job.printed();
         }
-        if held.len() > MAX_HELD {
-            to.write(held).await?;
-            held.clear();
-        }
-        job.printed();
     }
+}
+
+/// Where to begin to hold a text back: at the line of an error sentence, else at
+/// its end; and with the blank lines before that, which belong to the sentence.
+fn held_from(text: &[u8], line_is_new: bool) -> usize {
+    let sentence = text
+        .windows(SENTENCE.len())
+        .position(|window| window == SENTENCE.as_bytes());
+    let mut from = sentence.map_or(text.len(), |at| {
+        let before = text[..at].iter().rposition(|byte| *byte == b'\n');
+        before.map_or(0, |at| at + 1)
+    });
+    let is_blank = |end: usize| match end {
+        0 => false,
+        1 => line_is_new && text[0] == b'\n',
+        end => text[end - 2..end] == *b"\n\n",
+    };
+    while is_blank(from) {
+        from -= 1;
+    }
+    from
 }
 
 fn spawn_failure(command: &Command, error: &io::Error) -> Failure {
@@ -558,6 +572,26 @@ mod tests {
                 "PATH"
             ]
         );
+    }
+
+    #[test]
+    fn an_error_sentence_is_held_back_with_its_line_and_the_blank_ones_before() {
+        for (text, line_is_new, shown) in [
+            ("plain\n", true, "plain\n"),
+            ("plain\n\n\n", true, "plain\n"),
+            ("\n", true, ""),
+            ("\n", false, "\n"),
+            ("\nAn error occurred (X)", true, ""),
+            ("a\n\naws: An error occurred (X)\nmore\n\n", true, "a\n"),
+            ("\nAn error occurred (X)", false, "\n"),
+            ("", true, ""),
+        ] {
+            assert_eq!(
+                held_from(text.as_bytes(), line_is_new),
+                shown.len(),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

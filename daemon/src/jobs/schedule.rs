@@ -7,6 +7,9 @@ use awsso_proto::v1::TaskState;
 /// `InvocationDoesNotExist` and short lists are "not yet" this long after sending.
 pub const NOT_YET: Duration = Duration::from_secs(30);
 
+/// An instance that the list of a command still lacks is asked for by name from here on.
+pub const UNLISTED: Duration = Duration::from_secs(8);
+
 /// Quick at first, because most commands are; slower with age.
 pub fn next_poll(age: Duration) -> Duration {
     match age.as_secs() {

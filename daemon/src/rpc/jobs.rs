@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        self, CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
+        CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
         OutputStream, ReadOutputRequest, ReadOutputResponse, StartJobRequest, StartJobResponse,
         WatchJobRequest, WatchJobResponse, jobs_server::Jobs as Service, start_job_request::Work,
         watch_job_response::Event,
@@ -32,25 +32,16 @@ impl Service for Services {
         let request = request.into_inner();
         let limit = request.time_limit.map(duration).transpose()?;
         let target = request.target.unwrap_or_default();
-        // A job must not depend on its client's patience once it has begun.
-        let services = self.clone();
-        let started = self.tracker.spawn(async move {
-            let target = services.target(&files, target).await?;
-            match request.work {
-                Some(Work::AwsCli(work)) => services.jobs.start_aws_cli(target, work, limit).await,
-                Some(Work::Ssm(work)) => services.jobs.start_ssm(target, work, limit).await,
-                None => Err(Failure::new(
-                    Reason::InvalidArgument,
-                    "there is no work to do",
-                )),
+        // A client that leaves before this ends has started nothing; afterwards
+        // the job is the daemon's.
+        let target = self.target(&files, target).await?;
+        let job = match request.work {
+            Some(Work::AwsCli(work)) => self.jobs.start_aws_cli(target, work, limit).await?,
+            Some(Work::Ssm(work)) => self.jobs.start_ssm(target, work, limit).await?,
+            None => {
+                return Err(Failure::new(Reason::InvalidArgument, "there is no work to do").into());
             }
-        });
-        let job = started.await.map_err(|_| {
-            Failure::new(
-                Reason::Internal,
-                "the job could not be started; see the log",
-            )
-        })??;
+        };
         Ok(Response::new(StartJobResponse {
             job: Some(job.snapshot()),
         }))
@@ -151,7 +142,9 @@ impl<'a> Watch<'a> {
     /// The job as it is, output and changes as they come, the job as it ended.
     async fn run(mut self) -> Result<(), HungUp> {
         let (mut state, mut printed) = self.job.watch();
-        let mut told: Option<Arc<v1::Job>> = None;
+        // What kind of job it is decides what a client does with the output.
+        let mut told = Arc::clone(&state.borrow());
+        self.send(Event::Job(self.job.snapshot())).await?;
         loop {
             let current = Arc::clone(&state.borrow_and_update());
             printed.mark_unchanged();
@@ -160,9 +153,9 @@ impl<'a> Watch<'a> {
             if self.with_output {
                 self.output().await?;
             }
-            if told.as_ref() != Some(&current) {
+            if told != current {
                 self.send(Event::Job(self.job.snapshot())).await?;
-                told = Some(current);
+                told = current;
             }
             if ended {
                 return Ok(());

@@ -162,6 +162,9 @@ impl Oidc {
             "InvalidClientException" | "UnauthorizedClientException" => PollAnswer::UnknownClient,
             _ => match fault {
                 Fault::Throttled => PollAnswer::SlowDown,
+                nameless @ Fault::Refused { .. } if nameless.is_nameless() => {
+                    PollAnswer::NotNow(Failure::from(nameless).message)
+                }
                 Fault::Unavailable { what, .. } => PollAnswer::NotNow(what),
                 refused @ Fault::Refused { .. } => PollAnswer::Failed(self.login_failure(refused)),
             },
@@ -192,6 +195,9 @@ impl Oidc {
             .and_then(|output| self.token(output));
         match answer {
             Ok(token) => RenewAnswer::Token(token),
+            Err(nameless) if nameless.is_nameless() => {
+                RenewAnswer::NotNow(Failure::from(nameless).message)
+            }
             Err(Fault::Refused { code, message, .. }) => {
                 RenewAnswer::Refused(format!("{code}: {message}"))
             }

@@ -197,6 +197,10 @@ impl Machine {
             Event::LoginAsked { force } => self.login_asked(force, now),
             Event::LoginStarted { attempt, result } => self.login_started(attempt, result, now),
             Event::Polled { attempt, answer } => self.polled(attempt, answer, now),
+            // Renewed between the question and now.
+            Event::RenewalAsked if self.token.as_ref().is_some_and(|t| t.is_usable(now)) => {
+                Vec::new()
+            }
             Event::RenewalAsked => {
                 // Somebody waits: a pause between tries is for the idle.
                 self.renewal.not_before = None;
@@ -326,7 +330,8 @@ impl Machine {
         {
             self.attempt += 1;
             self.login = Some(Login::Waiting {
-                next_poll: now,
+                // The last poll may have been a moment ago.
+                next_poll: now + grant.interval,
                 grant,
                 polling: false,
             });

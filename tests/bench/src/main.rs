@@ -1,1 +1,37 @@
-fn main() {}
+//! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
+//! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
+//!
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS]
+
+mod figures;
+mod measure;
+mod program;
+mod recording;
+mod table;
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use awsso_e2e::World;
+
+const ROUNDS: usize = 200;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let rounds = match std::env::args().nth(1) {
+        Some(rounds) => rounds.parse().context("ROUNDS is a number")?,
+        None => ROUNDS,
+    };
+    let mut out = io::stdout();
+    if cfg!(debug_assertions) {
+        writeln!(out, "A debug build: these figures say little.")?;
+    }
+    let mut rows = vec![figures::daemon_start(rounds.div_ceil(4)).await?];
+    let mut world = World::logged_in().await;
+    rows.push(figures::daemon_memory(&world).await?);
+    rows.extend(figures::shim(&mut world, rounds)?);
+    rows.push(figures::status(&mut world, rounds)?);
+    rows.push(figures::exec_command(&mut world, rounds)?);
+    table::print(&mut out, &rows)?;
+    Ok(())
+}

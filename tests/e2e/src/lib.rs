@@ -1,12 +1,21 @@
 //! The harness of the system tests: a sandbox for AWS, a person's empty home,
 //! and the built binaries in it. A test that ends takes its daemon with it.
 
+mod background;
+mod fake_aws;
+pub mod process;
 mod run;
+mod shim;
+mod wire;
 mod world;
 
 pub use awsso_sandbox as sandbox;
+pub use background::Background;
+pub use fake_aws::FakeAws;
 pub use run::Run;
-pub use world::{World, bin, finish};
+pub use shim::{Answer, Shim};
+pub use wire::Stranger;
+pub use world::{World, bin, finish, within_limit};
 
 /// Roles and accounts that the sandbox always has.
 pub mod known {

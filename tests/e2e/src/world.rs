@@ -123,11 +123,17 @@ impl World {
 
 /// Runs a prepared command to its end.
 pub async fn finish(mut command: Command, shown: String) -> Run {
-    let output = tokio::time::timeout(LIMIT, command.output())
+    let output = within_limit(&shown, command.output())
         .await
-        .unwrap_or_else(|_| panic!("{shown}: not finished after {LIMIT:?}"))
         .unwrap_or_else(|error| panic!("{shown}: {error}"));
     Run::new(shown, &output)
+}
+
+/// Waits, but not for ever.
+pub async fn within_limit<T>(shown: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, work)
+        .await
+        .unwrap_or_else(|_| panic!("{shown}: not finished after {LIMIT:?}"))
 }
 
 impl Drop for World {

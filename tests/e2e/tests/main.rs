@@ -2,4 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod accounts;
+mod agent;
+mod cancel;
+mod child;
+mod command_line;
+mod contract;
 mod daemon;
+mod exec;
+mod exec_command;
+mod login;
+mod mcp;
+mod mcp_commands;
+mod role_credentials;
+mod session;
+mod sources;
+mod ssm;
+mod ssm_trouble;
+mod target;
+mod trust;

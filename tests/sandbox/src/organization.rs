@@ -8,6 +8,8 @@ use std::fmt;
 
 /// The largest organisation AWS's quotas make plausible, and enough to test paging with.
 pub const MOST_ACCOUNTS: usize = 5_000;
+/// The number of the account whose name differs from another's in its case only.
+const MISNAMED: usize = 12;
 
 /// Accounts in a fixed order.
 #[derive(Debug, Clone)]
@@ -139,11 +141,16 @@ fn account(number: usize) -> Account {
             ];
             // 37,000,003 is odd and prime to 10^12: ids look arbitrary and never meet, nor do the three above.
             let id = (200_000_000_000 + number as u64 * 37_000_003) % 1_000_000_000_000;
-            small_account(
+            let mut account = small_account(
                 &format!("{id:012}"),
                 &format!("{} {number:04}", PURPOSES[number % PURPOSES.len()]),
                 number,
-            )
+            );
+            // A slip as organisations have them: but for the case, the name of another account.
+            if number == MISNAMED {
+                account.name = format!("Payments {:04}", MISNAMED - PURPOSES.len());
+            }
+            account
         }
     }
 }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::{
     Job, Jobs, Target, aws_error,
-    schedule::{NOT_YET, invocation_state, next_poll},
+    schedule::{NOT_YET, UNLISTED, invocation_state, next_poll},
 };
 use crate::limiter::{Fault, Limiter, Repeat};
 pub use instances::{Instance, select};
@@ -314,7 +314,7 @@ impl Following<'_> {
                         self.seen(at, invocation).await;
                     }
                     // What the list still lacks after a while is asked for by name.
-                    if self.sent.elapsed() > NOT_YET {
+                    if self.sent.elapsed() > UNLISTED {
                         let listed = |id: &String| {
                             invocations
                                 .iter()

@@ -232,10 +232,25 @@ fn a_renewal_that_cannot_reach_aws_backs_off_and_logs_nobody_out() {
         "not decided yet"
     );
     assert_eq!(
-        renewals(&machine.on(Event::RenewalAsked, at(2701))),
+        renewals(&machine.on(Event::RenewalAsked, at(4000))),
         1,
         "a caller does not wait for the pause"
     );
+}
+
+#[test]
+fn a_caller_that_asks_just_after_a_renewal_causes_no_second_one() {
+    let mut machine = active(Some("r1"));
+    assert_eq!(renewals(&machine.on(Event::RenewalAsked, at(3600))), 1);
+    let generation = machine.generation();
+    machine.on(
+        Event::Renewed {
+            generation,
+            answer: RenewAnswer::Token(token(3600, 3600, Some("r2"))),
+        },
+        at(3600),
+    );
+    assert_eq!(renewals(&machine.on(Event::RenewalAsked, at(3601))), 0);
 }
 
 #[test]
@@ -324,8 +339,13 @@ fn a_restart_goes_on_with_a_login_in_progress() {
         },
         at(100),
     );
-    assert_eq!(polls(&effects), 1);
+    assert_eq!(
+        polls(&effects),
+        0,
+        "the last poll may have been a moment ago"
+    );
     assert_eq!(machine.state(at(100)), SessionState::LoginPending);
+    assert_eq!(polls(&machine.on(Event::Tick, at(105))), 1);
     let mut late = Machine::default();
     late.on(
         Event::Loaded {

@@ -1,0 +1,3 @@
+//! The floor: what starting and ending any program costs here.
+
+fn main() {}

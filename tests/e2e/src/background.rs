@@ -1,0 +1,118 @@
+//! A program that goes on while the test does something else. What it prints
+//! can be waited for.
+
+use std::process::{ExitStatus, Stdio};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{Run, World, bin, process, world::within_limit};
+
+/// Dropped: it is killed.
+pub struct Background {
+    shown: String,
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+struct Stream {
+    text: watch::Receiver<String>,
+    reader: JoinHandle<()>,
+}
+
+impl Background {
+    pub fn start(mut command: Command, shown: &str) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+        Self {
+            shown: shown.to_owned(),
+            stdout: Stream::of(child.stdout.take().expect("stdout is piped")),
+            stderr: Stream::of(child.stderr.take().expect("stderr is piped")),
+            child,
+        }
+    }
+
+    /// Waits until stdout holds this.
+    pub async fn prints(&self, text: &str) {
+        self.stdout.holds(text, &self.shown).await;
+    }
+
+    /// Waits until stderr holds this.
+    pub async fn says(&self, text: &str) {
+        self.stderr.holds(text, &self.shown).await;
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = self.child.id().expect("it has not ended");
+        process::signal(pid, "INT");
+    }
+
+    /// Waits for its end.
+    pub async fn end(mut self) -> Run {
+        let status = within_limit(&self.shown, self.child.wait()).await;
+        self.ended(status.expect("a child can be waited for")).await
+    }
+
+    /// SIGKILL, and nothing else.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+
+    async fn ended(self, status: ExitStatus) -> Run {
+        Run {
+            code: status.code(),
+            stdout: self.stdout.whole(&self.shown).await,
+            stderr: self.stderr.whole(&self.shown).await,
+            command: self.shown,
+        }
+    }
+}
+
+impl Stream {
+    fn of(mut from: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let (to, text) = watch::channel(String::new());
+        let reader = tokio::spawn(async move {
+            let (mut all, mut chunk) = (Vec::new(), [0; 8192]);
+            while let Ok(length @ 1..) = from.read(&mut chunk).await {
+                all.extend_from_slice(&chunk[..length]);
+                to.send_replace(String::from_utf8_lossy(&all).into_owned());
+            }
+        });
+        Self { text, reader }
+    }
+
+    async fn holds(&self, wanted: &str, shown: &str) {
+        let mut text = self.text.clone();
+        let found = within_limit(shown, text.wait_for(|text| text.contains(wanted))).await;
+        assert!(
+            found.is_ok(),
+            "{shown}: no {wanted:?} in {:?}",
+            *self.text.borrow()
+        );
+    }
+
+    async fn whole(self, shown: &str) -> String {
+        within_limit(shown, self.reader)
+            .await
+            .expect("the reader ends");
+        self.text.borrow().clone()
+    }
+}
+
+impl World {
+    /// Starts `awsso` and leaves it running.
+    pub fn awsso_in_background(&self, args: &[&str]) -> Background {
+        let mut command = self.program(bin("awsso"));
+        command.args(args);
+        Background::start(command, &args.join(" "))
+    }
+}

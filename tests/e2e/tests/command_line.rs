@@ -1,0 +1,199 @@
+//! What scripts rely on around the answers: the exit codes, what is on which
+//! stream, what an argument may look like.
+
+use awsso_e2e::{Run, World, bin, finish, known};
+
+/// Flags of a target that always works.
+const TARGET: [&str; 4] = ["--account", known::PRODUCTION, "--role", known::ADMIN];
+
+async fn with_target(world: &World, verb: &str, more: &[&str]) -> Run {
+    world.awsso(&[&[verb], &TARGET[..], more].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_exit_code_has_its_cause() {
+    let world = World::new().await;
+    let code = async |code: i32, args: &[&str]| world.awsso(args).await.code(code);
+    let _ = code(0, &["status"]).await;
+    let _ = code(1, &["jobs", "watch", "nothing"])
+        .await
+        .says("there is no job");
+    let _ = code(2, &["status", "--colour"]).await.says("--colour");
+    let _ = code(3, &["ls-accounts"]).await.says("run: awsso login");
+    let _ = with_target(&world, "env", &[]).await.code(3);
+    let mut elsewhere = world.program(bin("awsso"));
+    elsewhere
+        .env("AWSSO_SOCKET", world.dir().join("other/s"))
+        .arg("status");
+    let _ = finish(elsewhere, "status".into())
+        .await
+        .code(4)
+        .says("another awssod is already running on ");
+    let sts = ["--command", "aws sts get-caller-identity"];
+    let _ = with_target(&world, "exec-command", &sts)
+        .await
+        .code(125)
+        .says("run: awsso login");
+
+    world.login().await;
+    let other = ["--account", known::PRODUCTION, "--role", "Nobody"];
+    let _ = code(5, &[&["env"], &other[..]].concat()).await;
+    let _ = with_target(&world, "exec-command", &["--command", "ls"])
+        .await
+        .code(125);
+    let _ = with_target(&world, "exec", &["--", "/etc"]).await.code(126);
+    let _ = with_target(&world, "exec", &["--", "/nowhere"])
+        .await
+        .code(127);
+    let _ = world.fake_aws("exit 42").run("aws sts x").await.code(42);
+    let both = [
+        "--instance-id",
+        known::LINUX,
+        "--instance-id",
+        known::WINDOWS,
+        "--command",
+        "uptime",
+    ];
+    let _ = with_target(&world, "ec2-exec-command", &both)
+        .await
+        .code(6)
+        .says("1 of 2 succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_is_on_stdout_words_on_stderr_and_a_pipe_sees_no_colour() {
+    let world = World::logged_in().await;
+    let run = world
+        .fake_aws("echo out; echo err >&2")
+        .run("aws sts x")
+        .await;
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (Some(0), "out\n", "err\n")
+    );
+
+    let mut runs = vec![world.awsso(&["jobs", "watch", "nothing"]).await.code(1)];
+    runs.push(world.awsso(&["nonsense"]).await.code(2));
+    runs.push(world.awsso(&["ls-accounts", "--role"]).await.code(2));
+    for run in &runs {
+        assert_eq!(run.stdout, "");
+    }
+    for args in [
+        &["status"][..],
+        &["ls-accounts"],
+        &["jobs", "list"],
+        &["--help"],
+    ] {
+        let run = world.awsso(args).await.code(0);
+        assert_eq!(run.stderr, "", "{run:?}");
+        runs.push(run);
+    }
+    for run in runs {
+        assert!(
+            !run.stdout.contains('\x1b') && !run.stderr.contains('\x1b'),
+            "{run:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_sees_colour_unless_no_color_is_set() {
+    let world = World::new().await;
+    let _ = world.awsso(&["daemon", "start"]).await.ok();
+    let on_a_terminal = async |no_color: &str| {
+        let line = format!("{} jobs watch nothing", bin("awsso").display());
+        let mut script = world.program("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("TERM", "xterm-256color");
+        if !no_color.is_empty() {
+            script.env("NO_COLOR", no_color);
+        }
+        finish(script, line).await.code(1).stdout
+    };
+    let plain = on_a_terminal("1").await;
+    assert!(plain.contains("awsso: there is no job"), "{plain}");
+    assert!(!plain.contains('\x1b'), "{plain:?}");
+    assert!(on_a_terminal("").await.contains("\x1b["));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_argument_ends_with_code_2_and_its_own_words_before_anything_starts() {
+    let world = World::new().await;
+    let exec = ["exec-command", "--command", "aws sts x", "--role", "R"];
+    let ssm = [
+        "ec2-exec-command",
+        "--command",
+        "id",
+        "--account",
+        "production",
+        "--role",
+        "R",
+    ];
+    for (base, more, words) in [
+        (
+            &exec[..],
+            &["--account", "12345"][..],
+            "'12345' is not an account id (12 digits) or name",
+        ),
+        (
+            &exec,
+            &["--account-id", "1111222233334"],
+            "'1111222233334' is not an account id",
+        ),
+        (&exec, &["--account", " "], "is not an account id"),
+        (
+            &exec,
+            &["--account", "prod", "--region", "eu west"],
+            "'eu west' is not a region",
+        ),
+        (
+            &exec,
+            &["--account", "prod", "--region", "evil.com/x"],
+            "'evil.com/x' is not a region",
+        ),
+        (&exec, &["--account", "prod", "--role", ""], "--role"),
+        (&exec, &["--account", "prod", "--timeout", "0"], "--timeout"),
+        (&exec, &[], "--account"),
+        (
+            &ssm,
+            &["--instance-id", "i-xyz"],
+            "'i-xyz' is not an instance id",
+        ),
+        (
+            &ssm,
+            &["--instance-id", "i-0a1b2c3d;id"],
+            "is not an instance id",
+        ),
+        (
+            &ssm,
+            &["--targets", "Name=web"],
+            "is not of the form tag:KEY=VALUE",
+        ),
+        (&ssm, &[], "--instance-id"),
+    ] {
+        let run = world
+            .awsso(&[base, more].concat())
+            .await
+            .code(2)
+            .says(words);
+        assert_eq!(run.stdout, "");
+    }
+    let none = world.awsso(&["daemon", "status"]).await.ok();
+    assert_eq!(none, "awssod is not running\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_and_a_role_have_two_names_each_and_mean_the_same() {
+    let world = World::logged_in().await;
+    let id = async |account: &str, role: &str, name: &str| {
+        let args = ["credential-process", account, name, role, known::READ_ONLY];
+        world.awsso(&args).await.code(0).json()["AccessKeyId"].clone()
+    };
+    let first = id("--account", "--role", known::PRODUCTION).await;
+    assert_eq!(
+        id("--account-id", "--role-name", known::PRODUCTION).await,
+        first
+    );
+    assert_eq!(id("--account", "--role-name", "production").await, first);
+}
