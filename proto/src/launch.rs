@@ -161,7 +161,9 @@ async fn start(endpoint: &Endpoint) -> Result<(), Failure> {
     }
     match Readiness::from_line(&line) {
         Some(Readiness::Ready { .. }) => Ok(()),
-        Some(Readiness::Error(failure)) => Err(cannot_start(failure.message)),
+        // It says itself what is wrong; the log has no more than that.
+        Some(Readiness::Error(failure)) => Err(cannot_start(failure.message)
+            .with(key::HINT, "put that right, then run: awsso daemon start")),
         None => Err(cannot_start(format!(
             "{} ended without a word",
             program.display()

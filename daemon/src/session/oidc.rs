@@ -237,7 +237,7 @@ impl Oidc {
     fn login_failure(&self, fault: Fault) -> Failure {
         match fault {
             Fault::Refused { code, message, .. } => Failure::new(
-                Reason::InvalidArgument,
+                Reason::NotFound,
                 format!(
                     "AWS refuses the login at {} in {} ({code}: {message})",
                     self.spec.start_url, self.spec.region

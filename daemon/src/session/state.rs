@@ -10,7 +10,7 @@ use secrecy::SecretString;
 /// From here on a token is renewed ahead of its end.
 const RENEW_AHEAD: Duration = Duration::from_mins(15);
 /// A token with less than this left is not handed out.
-pub const TOKEN_MARGIN: Duration = Duration::from_secs(5);
+const TOKEN_MARGIN: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_mins(5);
 /// RFC 8628 section 3.5: `slow_down` adds this to the interval.
@@ -42,15 +42,21 @@ pub struct Token {
 
 impl Token {
     pub fn is_usable(&self, now: SystemTime) -> bool {
-        now + TOKEN_MARGIN < self.expires_at
+        now < self.unusable_at()
+    }
+
+    fn unusable_at(&self) -> SystemTime {
+        self.expires_at - TOKEN_MARGIN.min(self.life() / 4)
+    }
+
+    fn life(&self) -> Duration {
+        self.expires_at
+            .duration_since(self.issued_at)
+            .unwrap_or_default()
     }
 
     fn renew_at(&self, jitter: f64) -> SystemTime {
-        let life = self
-            .expires_at
-            .duration_since(self.issued_at)
-            .unwrap_or_default();
-        let ahead = RENEW_AHEAD.min(life / 4);
+        let ahead = RENEW_AHEAD.min(self.life() / 4);
         self.expires_at - ahead + (ahead / 10).mul_f64(jitter)
     }
 }
@@ -220,7 +226,7 @@ impl Machine {
         let end = self
             .token
             .as_ref()
-            .map(|token| token.expires_at - TOKEN_MARGIN)
+            .map(Token::unusable_at)
             .filter(|end| *end > now);
         let poll = match &self.login {
             Some(Login::Waiting {

@@ -37,10 +37,28 @@ pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Connects. `NotFound` and `ConnectionRefused` mean that no daemon is there.
+/// Connects to a daemon of the same user. `NotFound` and `ConnectionRefused`
+/// mean that no daemon is there; `PermissionDenied` that somebody else's is:
+/// a login link of theirs would be phishing.
 pub async fn connect(socket: &Path) -> io::Result<Conn> {
     let stream = Stream::connect(socket.to_fs_name::<GenericFilePath>()?).await?;
-    Ok(Conn { stream, peer: None })
+    let peer = Some(same_user(&stream)?);
+    Ok(Conn { stream, peer })
+}
+
+/// Who is at the other end, if that is the same user.
+fn same_user(stream: &Stream) -> io::Result<Peer> {
+    let creds = stream.peer_creds()?;
+    match creds.euid() {
+        Some(uid) if uid == own_uid() => Ok(Peer {
+            uid,
+            pid: creds.pid().and_then(|pid| u32::try_from(pid).ok()),
+        }),
+        uid => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the other end belongs to another user (uid {uid:?})"),
+        )),
+    }
 }
 
 /// Binds. The caller holds the instance lock and has removed a stale socket.
@@ -64,22 +82,8 @@ impl Listener {
     /// `PermissionDenied` names the uid of a foreign peer; the listener stays usable.
     pub async fn accept(&self) -> io::Result<Conn> {
         let stream = self.0.accept().await?;
-        let creds = stream.peer_creds()?;
-        let uid = creds.euid();
-        let peer = uid.map(|uid| Peer {
-            uid,
-            pid: creds.pid().and_then(|pid| u32::try_from(pid).ok()),
-        });
-        match peer {
-            Some(peer) if peer.uid == own_uid() => Ok(Conn {
-                stream,
-                peer: Some(peer),
-            }),
-            _ => Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!("a connection of another user (uid {uid:?})"),
-            )),
-        }
+        let peer = Some(same_user(&stream)?);
+        Ok(Conn { stream, peer })
     }
 }
 

@@ -205,12 +205,26 @@ async fn another_user_gets_nothing_even_where_the_folder_is_open() {
         let run = as_nobody(args)
             .await
             .code(4)
-            .says("cannot talk to the daemon");
+            .says("the other end belongs to another user (uid Some(0))");
         assert_eq!(run.stdout, "");
     }
+    // A program that does not look whose daemon it is gets no answer either.
+    let mut stranger = world.program("setpriv");
+    stranger
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["/usr/bin/perl", "-MIO::Socket::UNIX", "-e"])
+        .arg(
+            "$s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die qq(no connection: $!); \
+             $SIG{PIPE} = 'IGNORE'; syswrite $s, 'PRI * HTTP/2.0'; $n = sysread $s, $b, 100; \
+             print 'got ', $n || 0",
+        )
+        .arg(world.socket())
+        .current_dir("/");
+    let answer = finish(stranger, "a stranger".into()).await;
+    assert_eq!(answer.ok(), "got 0");
     let log = world.awsso(&["daemon", "logs"]).await.ok();
     assert!(
-        log.contains("a connection of another user (uid Some(65534))"),
+        log.contains("the other end belongs to another user (uid Some(65534))"),
         "{log}"
     );
     let status = world.awsso(&["status", "--json"]).await.code(0).json();

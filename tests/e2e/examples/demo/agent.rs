@@ -84,7 +84,7 @@ fn scenes() -> [Scene; 6] {
         scene(ec2, on_windows, &["win-1", "exit 0"]),
         Scene {
             fails: true,
-            ..scene(exec, list(NO_S3), &["AccessDenied", "exit 255"])
+            ..scene(exec, list(NO_S3), &["AccessDenied", READ_ONLY, "exit 255"])
         },
     ]
 }
