@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
 use awsso_proto::{Failure, Reason};
 
-use super::state::{Grant, PollAnswer, Registration, RenewAnswer, Token};
+use super::{
+    state::{PollAnswer, RenewAnswer},
+    token::{Grant, Registration, Token},
+};
 use crate::{
     aws::Aws,
     clock::Clock,

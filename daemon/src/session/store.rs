@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::state::{Grant, Registration, Token};
+use super::token::{Grant, Registration, Token};
 use crate::{
     config::{SessionSpec, StoreKind},
     disk,
