@@ -263,6 +263,7 @@ impl<'a> Following<'a> {
                     .to_owned()
             }
             Some(_) => String::new(),
+            None if is_word_of(state, details) => String::new(),
             None => details.to_owned(),
         };
         self.job.update(task, |task| {
@@ -335,5 +336,28 @@ impl<'a> Following<'a> {
             output.mark_truncated(stream);
         }
         self.job.printed();
+    }
+}
+
+/// AWS's details say no more than the state does.
+fn is_word_of(state: TaskState, details: &str) -> bool {
+    let letters = |text: &str| {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .collect::<String>()
+            .to_lowercase()
+    };
+    letters(details) == letters(state.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_that_repeats_the_state_is_left_out() {
+        assert!(is_word_of(TaskState::Cancelled, "Cancelled"));
+        assert!(is_word_of(TaskState::TimedOut, "Timed Out"));
+        assert!(!is_word_of(TaskState::TimedOut, "Execution Timed Out"));
     }
 }
