@@ -3,36 +3,10 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use awsso_proto::v1::SessionRef;
-
-/// What a child of the daemon may get from here: names, and prefixes that end
-/// in `*`. The daemon drops what is not on its own list.
-const INHERITED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "LC_*",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "SSL_CERT_*",
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_MAX_ATTEMPTS",
-    "AWS_RETRY_MODE",
-    "PYTHONIOENCODING",
-    "PYTHONUTF8",
-];
+use awsso_proto::{
+    environment::{FOR_AWS_CLI, is_listed},
+    v1::SessionRef,
+};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -67,7 +41,7 @@ impl Context {
         let path = longer_path(vars.get("PATH").map_or("", String::as_str));
         let mut environment: HashMap<String, String> = vars
             .iter()
-            .filter(|(name, _)| is_inherited(name))
+            .filter(|(name, _)| is_listed(FOR_AWS_CLI, name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         environment.insert("PATH".to_owned(), path);
@@ -117,13 +91,6 @@ fn longer_path(path: &str) -> String {
         .ok()
         .and_then(|path| path.into_string().ok())
         .unwrap_or_else(|| path.to_owned())
-}
-
-fn is_inherited(name: &str) -> bool {
-    INHERITED.iter().any(|entry| match entry.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == *entry,
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! a start error reaches the person.
 
 use std::{
-    ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     process::Stdio,
@@ -19,6 +18,7 @@ use tokio::{
 use crate::{
     Client, Endpoint,
     client::Identity,
+    environment,
     error::{Failure, Reason, key},
     ipc,
 };
@@ -28,43 +28,6 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// Long enough for another client's start to end, in success or not.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
-
-/// What the daemon inherits: names, and prefixes that end in `*`.
-const INHERITED: &[&str] = &[
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "PATH",
-    "LANG",
-    "LC_*",
-    "TZ",
-    "TMPDIR",
-    "XDG_*",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "SSL_CERT_*",
-    "AWSSO_*",
-    "AWS_ENDPOINT_URL*",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_USE_*",
-    "AWS_EC2_METADATA_DISABLED",
-    "SystemRoot",
-    "USERPROFILE",
-    "APPDATA",
-    "LOCALAPPDATA",
-    "TEMP",
-    "TMP",
-];
 
 /// The daemon's one line on stdout.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,7 +101,7 @@ async fn start(endpoint: &Endpoint) -> Result<(), Failure> {
     }
     let mut child = command
         .env_clear()
-        .envs(inherited(std::env::vars_os()))
+        .envs(environment::listed(environment::FOR_DAEMON))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -210,18 +173,6 @@ fn is_program(path: &Path) -> bool {
     path.is_absolute() && path.is_file()
 }
 
-fn inherited(
-    vars: impl Iterator<Item = (OsString, OsString)>,
-) -> impl Iterator<Item = (OsString, OsString)> {
-    vars.filter(|(name, _)| {
-        let name = name.to_string_lossy();
-        INHERITED.iter().any(|entry| match entry.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == *entry,
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,22 +188,5 @@ mod tests {
             assert_eq!(Readiness::from_line(&readiness.to_line()), Some(readiness));
         }
         assert_eq!(Readiness::from_line(""), None);
-    }
-
-    #[test]
-    fn a_daemon_inherits_what_it_needs_and_no_keys() {
-        let names = [
-            "HOME",
-            "LC_ALL",
-            "AWS_ENDPOINT_URL_SSO",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_PROFILE",
-            "OPENAI_API_KEY",
-            "LD_PRELOAD",
-        ];
-        let passed: Vec<_> = inherited(names.iter().map(|n| (n.into(), "x".into())))
-            .map(|(name, _)| name)
-            .collect();
-        assert_eq!(passed, ["HOME", "LC_ALL", "AWS_ENDPOINT_URL_SSO"]);
     }
 }

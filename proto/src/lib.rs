@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod endpoint;
+pub mod environment;
 pub mod error;
 pub mod ipc;
 pub mod launch;

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use awsso_proto::{Failure, Reason};
+use awsso_proto::{Failure, Reason, environment::is_listed};
 use clap::error::ErrorKind;
 
 use super::credentials;
@@ -62,10 +62,7 @@ pub async fn run(context: &Context, exec: ExecArgs) -> Result<u8, Stop> {
 fn removed(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     names.filter(|name| {
         let name = name.to_string_lossy();
-        REMOVED.iter().any(|entry| match entry.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == *entry,
-        })
+        is_listed(REMOVED, &name)
     })
 }
 

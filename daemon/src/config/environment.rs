@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use awsso_proto::{Failure, Reason, endpoint::config_file};
+use awsso_proto::{Failure, Reason, endpoint::config_file, environment::is_listed};
 
 /// Read once, at the start.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ impl Environment {
     pub fn new(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Failure> {
         let vars: BTreeMap<String, String> = vars
             .into_iter()
-            .filter(|(name, value)| !value.is_empty() && listed(READ, name))
+            .filter(|(name, value)| !value.is_empty() && is_listed(READ, name))
             .collect();
         for (name, url) in &vars {
             if name.starts_with("AWS_ENDPOINT_URL") {
@@ -79,16 +79,9 @@ impl Environment {
     pub fn for_children(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vars
             .iter()
-            .filter(|(name, _)| listed(FOR_CHILDREN, name))
+            .filter(|(name, _)| is_listed(FOR_CHILDREN, name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
-}
-
-fn listed(list: &[&str], name: &str) -> bool {
-    list.iter().any(|entry| match entry.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == *entry,
-    })
 }
 
 /// An endpoint that gets tokens is https, or http on this machine.

@@ -9,53 +9,15 @@ use std::{
     process::Stdio,
 };
 
-use awsso_proto::{Failure, Reason, error::key, v1::AwsCliWork};
+use awsso_proto::{
+    Failure, Reason,
+    environment::{FOR_AWS_CLI, is_listed},
+    error::key,
+    v1::AwsCliWork,
+};
 use tokio::process::Child;
 
 use crate::{config::Environment, credentials::RoleCredentials, jobs::words, os};
-
-/// What a client may say about a child's environment: names, and prefixes that
-/// end in `*`. Nothing that carries credentials, endpoints or a profile.
-const ALLOWED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "USERPROFILE",
-    "SystemRoot",
-    "TEMP",
-    "TMP",
-    "TMPDIR",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "TZ",
-    "TERM",
-    "COLUMNS",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "SSL_CERT_*",
-    "REQUESTS_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_DEFAULT_OUTPUT",
-    "AWS_CLI_*",
-    "AWS_MAX_ATTEMPTS",
-    "AWS_RETRY_MODE",
-    "AWS_DATA_PATH",
-    "PYTHONIOENCODING",
-    "PYTHONUTF8",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_CACHE_HOME",
-    "PYENV_*",
-];
 
 /// For a client that has no PATH at all.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -98,7 +60,7 @@ impl Command {
         let mut environment: BTreeMap<OsString, OsString> = work
             .environment
             .into_iter()
-            .filter(|(name, value)| is_allowed(name) && !value.contains('\0'))
+            .filter(|(name, value)| is_listed(FOR_AWS_CLI, name) && !value.contains('\0'))
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         let path = environment.get(&OsString::from("PATH"));
@@ -150,13 +112,6 @@ impl Command {
         os::own_group(&mut command);
         command.spawn().map_err(|error| spawn_failure(self, &error))
     }
-}
-
-fn is_allowed(name: &str) -> bool {
-    ALLOWED.iter().any(|entry| match entry.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == *entry,
-    })
 }
 
 /// `aws` in the client's PATH. A relative entry counts from the client's
