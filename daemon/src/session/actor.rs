@@ -12,8 +12,9 @@ use tracing::{info, warn};
 
 use super::{
     Ask, Command, Ticket,
+    event::{Effect, Event},
     oidc::Oidc,
-    state::{Effect, Event, Machine},
+    state::Machine,
     store::{Record, Store},
     token::Token,
 };

@@ -3,6 +3,7 @@
 //! the end; logout wins over whatever is in flight.
 
 mod actor;
+mod event;
 mod oidc;
 mod state;
 mod store;

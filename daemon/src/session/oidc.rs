@@ -7,7 +7,7 @@ use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
 use awsso_proto::{Failure, Reason};
 
 use super::{
-    state::{PollAnswer, RenewAnswer},
+    event::{PollAnswer, RenewAnswer},
     token::{Grant, Registration, Token},
 };
 use crate::{

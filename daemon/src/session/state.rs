@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use awsso_proto::{Failure, Reason, v1::SessionState};
 
-use super::token::{Grant, RENEW_AHEAD, Registration, Token};
+use super::{
+    event::{Effect, Event, PollAnswer, RenewAnswer},
+    token::{Grant, RENEW_AHEAD, Registration, Token},
+};
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_mins(5);
@@ -48,78 +51,6 @@ pub struct Machine {
     renewals_tried: u64,
     last_error: Option<Failure>,
     jitter: f64,
-}
-
-#[derive(Debug)]
-pub enum Event {
-    /// What the store held when the daemon started.
-    Loaded {
-        registration: Option<Registration>,
-        token: Option<Token>,
-        grant: Option<Grant>,
-    },
-    LoginAsked {
-        force: bool,
-    },
-    LoginStarted {
-        attempt: u64,
-        result: Result<(Registration, Grant), Failure>,
-    },
-    Polled {
-        attempt: u64,
-        answer: PollAnswer,
-    },
-    RenewalAsked,
-    Renewed {
-        generation: u64,
-        answer: RenewAnswer,
-    },
-    /// AWS said 401 to the token of this generation.
-    Rejected {
-        generation: u64,
-    },
-    LogoutAsked,
-    /// A deadline came, or may have come.
-    Tick,
-}
-
-#[derive(Debug)]
-pub enum PollAnswer {
-    Token(Token),
-    Pending,
-    SlowDown,
-    /// Not reached, throttled, failed: the login goes on.
-    NotNow(String),
-    Failed(Failure),
-    /// AWS does not know this client registration any more.
-    UnknownClient,
-}
-
-#[derive(Debug)]
-pub enum RenewAnswer {
-    Token(Token),
-    NotNow(String),
-    Refused(String),
-}
-
-#[derive(Debug)]
-pub enum Effect {
-    StartLogin {
-        attempt: u64,
-        registration: Option<Registration>,
-    },
-    Poll {
-        attempt: u64,
-        registration: Registration,
-        grant: Grant,
-    },
-    Renew {
-        generation: u64,
-        registration: Registration,
-        token: Token,
-    },
-    Save,
-    EndPortalSession(Token),
 }
 
 impl Machine {
