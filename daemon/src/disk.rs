@@ -1,14 +1,20 @@
 //! Files that are ours alone: written whole or not at all, readable by nobody else.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write as _},
     path::Path,
 };
 
+use awsso_proto::ipc;
+
 /// Creates a file of mode 0600, or opens and empties an existing one.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    private_options().create(true).truncate(true).open(path)
+    ipc::private_file()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
 }
 
 /// Replaces `path` by a file with these bytes: temp file, fsync, rename.
@@ -29,11 +35,4 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(temp); // best effort: the error that counts is returned
     }
     written
-}
-
-fn private_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    crate::os::private_mode(&mut options);
-    options
 }

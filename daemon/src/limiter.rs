@@ -36,7 +36,7 @@ const NAMELESS: &str = "status ";
 pub enum Fault {
     /// "Slow down", for longer than the call could wait.
     Throttled,
-    /// Not reached, or failed on its side. `carried_out` is false when AWS
+    /// Not reached, or failed on its side. `maybe_done` is false when AWS
     /// certainly did nothing.
     Unavailable { what: String, maybe_done: bool },
     /// An answer: no.

@@ -12,9 +12,8 @@ const OLD_FILES: usize = 2;
 /// `AWSSO_LOG` takes the directives of tracing's `EnvFilter`.
 pub fn init(dir: &Path, directives: Option<&str>) -> Result<(), Failure> {
     ipc::private_dir(dir)?;
-    let mut private = std::fs::OpenOptions::new();
+    let mut private = ipc::private_file();
     private.read(true).append(true).create(true);
-    crate::os::private_mode(&mut private);
     let file = FileRotate::new(
         dir.join("awssod.log"),
         AppendCount::new(OLD_FILES),

@@ -4,9 +4,7 @@
 //! requests, with what people and models wrote in them.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Mutex,
@@ -86,8 +84,8 @@ impl Write for Log {
 fn open(dir: &Path) -> Option<FileRotate<AppendCount>> {
     ipc::private_dir(dir).ok()?;
     tidy(dir, PROCESSES_KEPT - 1);
-    let mut options = OpenOptions::new();
-    options.read(true).create(true).append(true).mode(0o600);
+    let mut options = ipc::private_file();
+    options.read(true).create(true).append(true);
     Some(FileRotate::new(
         dir.join(format!("{PREFIX}{}.log", std::process::id())),
         AppendCount::new(1),

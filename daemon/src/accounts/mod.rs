@@ -56,6 +56,10 @@ impl Listing {
     pub fn is_final(&self) -> bool {
         self.fetched_at.is_some() || self.failure.is_some()
     }
+
+    fn account(&self, id: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id == id)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -121,13 +125,9 @@ impl Accounts {
     ) -> Result<Account, Failure> {
         let wanted = aliases.get(wanted).map_or(wanted, String::as_str);
         if is_account_id(wanted) {
-            let known = self.complete(session).and_then(|listing| {
-                listing
-                    .accounts
-                    .iter()
-                    .find(|account| account.id == wanted)
-                    .cloned()
-            });
+            let known = self
+                .complete(session)
+                .and_then(|listing| listing.account(wanted).cloned());
             return Ok(known.unwrap_or_else(|| Account {
                 id: wanted.to_owned(),
                 name: String::new(),
@@ -154,11 +154,8 @@ impl Accounts {
 
     /// The account's name, if it is known without asking.
     pub fn name_of(&self, session: &Session, account_id: &str) -> Option<String> {
-        self.complete(session)?
-            .accounts
-            .iter()
-            .find(|account| account.id == account_id)
-            .map(|account| account.name.clone())
+        let listing = self.complete(session)?;
+        Some(listing.account(account_id)?.name.clone())
     }
 
     /// The roles of one account, from the index or from AWS.
@@ -166,15 +163,9 @@ impl Accounts {
         let known = self
             .complete(session)
             .filter(|listing| self.is_fresh(listing));
-        let known = known.and_then(|listing| {
-            let account = listing
-                .accounts
-                .iter()
-                .find(|account| account.id == account_id)?;
-            match &account.roles {
-                Roles::Known(roles) => Some(roles.clone()),
-                Roles::NotAsked | Roles::Failed(_) => None,
-            }
+        let known = known.and_then(|listing| match &listing.account(account_id)?.roles {
+            Roles::Known(roles) => Some(roles.clone()),
+            Roles::NotAsked | Roles::Failed(_) => None,
         });
         match known {
             Some(roles) => Ok(roles),

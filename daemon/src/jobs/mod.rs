@@ -197,6 +197,12 @@ impl Jobs {
             .await
     }
 
+    /// AWS refused these keys: the next `credentials` are others.
+    fn reject(&self, target: &Target, bad: &RoleCredentials) {
+        let broker = &self.0.parts.broker;
+        broker.reject(&target.session, &target.account, &target.role, bad);
+    }
+
     /// The account's roles but this one, for a command that AWS denied.
     async fn other_roles(&self, target: &Target) -> Vec<String> {
         let roles = self

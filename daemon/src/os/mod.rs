@@ -1,5 +1,5 @@
 //! The only platform code of the daemon: signals, detaching from whoever
-//! started it, hardening, private files, process groups.
+//! started it, hardening, process groups.
 
 #[cfg(unix)]
 mod unix;

@@ -1,22 +1,12 @@
 //! Unix.
 
-use std::{
-    fs::OpenOptions,
-    io,
-    os::unix::{fs::OpenOptionsExt as _, process::ExitStatusExt as _},
-    process::ExitStatus,
-};
+use std::{fs::OpenOptions, io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::{
     process::Command,
     signal::unix::{SignalKind, signal},
 };
-
-/// New files are for the owner only.
-pub fn private_mode(options: &mut OpenOptions) {
-    options.mode(0o600);
-}
 
 /// No core dumps, no tracing by other processes of the user, private files.
 /// What fails is returned as a warning: an old kernel must not stop a login.

@@ -11,10 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{STREAM_QUEUE, Services, Stream};
-use crate::{
-    accounts::{Account, Listing, Roles},
-    config,
-};
+use crate::accounts::{Account, Listing, Roles};
 
 /// Accounts in one message.
 const PAGE: usize = 500;
@@ -29,9 +26,7 @@ impl Service for Services {
     ) -> Result<Response<Self::ListStream>, Status> {
         let (_, files) = self.admit(&request)?;
         let request = request.into_inner();
-        let reference = request.session.unwrap_or_default();
-        let resolved = config::resolve(&reference, &files, &self.sessions.specs())?;
-        let session = self.sessions.get(&resolved.spec);
+        let session = self.session(request.session, &files)?;
         let listing = self.accounts.list(&session, request.refresh).await?;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let (closing, name) = (self.closing.clone(), session.name().to_owned());

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::SystemTime};
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        accounts_server::AccountsServer, credentials_server::CredentialsServer,
+        SessionRef, accounts_server::AccountsServer, credentials_server::CredentialsServer,
         daemon_server::DaemonServer, jobs_server::JobsServer, session_server::SessionServer,
     },
 };
@@ -27,11 +27,11 @@ use connection::Caller;
 
 use crate::{
     accounts::Accounts,
-    config::{Config, Files},
+    config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
     policy::{self, Principal},
-    session::Sessions,
+    session::{Session, Sessions},
 };
 
 /// Messages of one stream that wait for a slow client.
@@ -66,6 +66,13 @@ pub fn server(services: Services) -> Router {
 }
 
 impl Services {
+    /// The session that a client means.
+    fn session(&self, reference: Option<SessionRef>, files: &Files) -> Result<Session, Failure> {
+        let reference = reference.unwrap_or_default();
+        let resolved = config::resolve(&reference, files, &self.sessions.specs())?;
+        Ok(self.sessions.get(&resolved.spec))
+    }
+
     /// Who asks, admitted; and what the configuration says now.
     fn admit<T>(&self, request: &Request<T>) -> Result<(Principal, Files), Failure> {
         if self.stop.is_cancelled() {

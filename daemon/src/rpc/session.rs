@@ -67,9 +67,7 @@ impl Service for Services {
             .with(key::HINT, "leave --flow out, or use --flow device")
             .into());
         }
-        let reference = request.session.unwrap_or_default();
-        let resolved = config::resolve(&reference, &files, &self.sessions.specs())?;
-        let session = self.sessions.get(&resolved.spec);
+        let session = self.session(request.session, &files)?;
         session.loaded(STORE_LIMIT).await;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let machine = session.watch();
@@ -104,9 +102,7 @@ impl Service for Services {
         let sessions = if request.all {
             self.sessions.all()
         } else {
-            let reference = request.session.unwrap_or_default();
-            let resolved = config::resolve(&reference, &files, &self.sessions.specs())?;
-            vec![self.sessions.get(&resolved.spec)]
+            vec![self.session(request.session, &files)?]
         };
         let mut ended = Vec::new();
         for session in sessions {

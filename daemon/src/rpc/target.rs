@@ -32,16 +32,9 @@ impl Services {
             .accounts
             .find(&session, &files.settings.aliases, &account)
             .await?;
-        let name = match account.name {
-            name if name.is_empty() => self
-                .accounts
-                .name_of(&session, &account.id)
-                .unwrap_or_default(),
-            name => name,
-        };
         Ok(Target {
             account: account.id,
-            account_name: name,
+            account_name: account.name,
             role: role.ok_or_else(|| missing("role"))?,
             region,
             session,

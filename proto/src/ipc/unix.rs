@@ -1,7 +1,7 @@
 //! Unix: a socket file in a private folder, and the peer's credentials.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -125,14 +125,20 @@ pub fn private_dir(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How a file is opened that, if it is made, is for its owner only.
+pub fn private_file() -> OpenOptions {
+    let mut options = File::options();
+    options.mode(0o600);
+    options
+}
+
 /// Opens a lock file, ours alone; what it holds stays.
 pub fn open_lock(path: &Path) -> io::Result<File> {
-    File::options()
+    private_file()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
-        .mode(0o600)
         .open(path)
 }
 

@@ -85,13 +85,7 @@ async fn fresh_credentials(
     target: &Target,
     bad: &RoleCredentials,
 ) -> Option<RoleCredentials> {
-    let Target {
-        session,
-        account,
-        role,
-        ..
-    } = target;
-    jobs.0.parts.broker.reject(session, account, role, bad);
+    jobs.reject(target, bad);
     let fresh = jobs.credentials(target).await.ok()?;
     (!fresh.is_same(bad)).then_some(fresh)
 }

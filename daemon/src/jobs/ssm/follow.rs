@@ -143,10 +143,15 @@ impl<'a> Following<'a> {
     async fn fetch_each(&mut self, at: usize, which: impl Fn(&String) -> bool) {
         let waiting = self.commands[at].tasks.clone().into_iter();
         for (instance, task) in waiting.filter(|(id, _)| which(id)) {
-            if let Some(state) = self.fetch(at, &instance, task).await {
-                self.commands[at].tasks.remove(&instance);
-                info!(job = %self.job.id, %instance, state = state.word(), "instance ended");
-            }
+            self.collect(at, &instance, task).await;
+        }
+    }
+
+    /// Takes an instance's result, if there is one; then nobody asks again.
+    async fn collect(&mut self, at: usize, instance: &str, task: usize) {
+        if let Some(state) = self.fetch(at, instance, task).await {
+            self.commands[at].tasks.remove(instance);
+            info!(job = %self.job.id, instance, state = state.word(), "instance ended");
         }
     }
 
@@ -193,9 +198,7 @@ impl<'a> Following<'a> {
         if invocation_state(status, details).is_none() {
             return;
         }
-        if self.fetch(at, instance, task).await.is_some() {
-            self.commands[at].tasks.remove(instance);
-        }
+        self.collect(at, instance, task).await;
     }
 
     /// A task that is not final shows what AWS calls its state.

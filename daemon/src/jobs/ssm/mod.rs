@@ -147,17 +147,7 @@ impl Ssm {
             match result {
                 Err(fault) if !repeated && aws_error::is_bad_credentials(fault.code()) => {
                     repeated = true;
-                    let Target {
-                        session,
-                        account,
-                        role,
-                        ..
-                    } = &self.target;
-                    self.jobs
-                        .0
-                        .parts
-                        .broker
-                        .reject(session, account, role, &keys);
+                    self.jobs.reject(&self.target, &keys);
                 }
                 result => return result.map_err(SsmError::Aws),
             }
