@@ -2,10 +2,10 @@
 //! reads arguments, asks the daemon, prints the answer and ends.
 
 mod args;
-mod browser;
 mod cmd;
 mod context;
 mod exit;
+mod live;
 mod os;
 mod progress;
 mod render;

@@ -1,5 +1,5 @@
-//! The only platform code of this program: signals that ask it to stop, a
-//! program that takes its place, and a child that outlives it.
+//! The only platform code of this program: signals that ask it to stop, and a
+//! program that takes its place.
 
 #[cfg(unix)]
 pub use unix::*;
@@ -37,10 +37,5 @@ mod unix {
     /// Returns only when that cannot be done.
     pub fn become_program(command: &mut Command) -> io::Error {
         command.exec()
-    }
-
-    /// A Ctrl-C in this terminal is not meant for the child.
-    pub fn own_process_group(command: &mut tokio::process::Command) {
-        command.process_group(0);
     }
 }

@@ -36,6 +36,13 @@ pub fn json(value: &impl Serialize) -> Result<(), Stop> {
     data(&text)
 }
 
+/// One JSON document in one line: of many, each is one.
+pub fn json_line(value: &impl Serialize) -> Result<(), Stop> {
+    let mut text = serde_json::to_vec(value).map_err(std::io::Error::from)?;
+    text.push(b'\n');
+    data(&text)
+}
+
 /// A program's stderr, exactly as it is, at once.
 pub fn foreign_stderr(bytes: &[u8]) {
     let mut stderr = std::io::stderr().lock();

@@ -4,7 +4,6 @@
 
 mod answer;
 mod arguments;
-mod browser;
 mod call;
 mod context;
 mod daemon;

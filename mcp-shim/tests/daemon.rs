@@ -5,7 +5,7 @@
 mod fake_daemon;
 mod shim;
 
-use awsso_proto::v1::{ClientKind, start_job_request::Work};
+use awsso_proto::v1::{ClientKind, LoginFlow, LoginRequest, start_job_request::Work};
 use fake_daemon::{Asked, FakeDaemon};
 use serde_json::{Value, json};
 use shim::{Home, Shim, initialize, text};
@@ -26,6 +26,14 @@ fn exec(command: &str) -> Value {
 
 fn run(shim: &mut Shim, command: &str) -> Value {
     shim.request("tools/call", exec(command))["result"].take()
+}
+
+fn asked_login(daemon: &FakeDaemon) -> LoginRequest {
+    loop {
+        if let Asked::Login(request) = daemon.asked() {
+            return request;
+        }
+    }
 }
 
 fn cancelled_job(daemon: &FakeDaemon) -> String {
@@ -240,7 +248,7 @@ fn a_login_is_shown_at_once_and_waited_for_by_the_status() {
 #[test]
 fn a_browser_is_opened_where_there_is_a_display() {
     let home = Home::new();
-    let _daemon = FakeDaemon::listen(&home.path("d.sock"));
+    let daemon = FakeDaemon::listen(&home.path("d.sock"));
     let bin = home.path("bin");
     std::fs::create_dir(&bin).unwrap();
     let seen = home.path("seen");
@@ -262,8 +270,22 @@ fn a_browser_is_opened_where_there_is_a_display() {
         std::fs::read_to_string(seen).unwrap(),
         "https://device.sso.example/?c=ABCD-EFGH\n"
     );
-    let quiet = shim.call("aws_sso_login", json!({"launchBrowser": false}));
-    assert_eq!(quiet["structuredContent"]["browserOpened"], false);
+    assert_eq!(asked_login(&daemon).flow(), LoginFlow::Unspecified);
+}
+
+#[test]
+fn without_a_browser_a_code_is_asked_for_by_name() {
+    let home = Home::new();
+    let daemon = FakeDaemon::listen(&home.path("d.sock"));
+    let mut command = home.command();
+    command.env("BROWSER", "true");
+    let mut shim = Shim::new(command);
+    shim.request("initialize", initialize("2025-11-25"));
+    let login = shim.call("aws_sso_login", json!({"launchBrowser": false}));
+    assert_eq!(login["structuredContent"]["browserOpened"], false);
+    let request = asked_login(&daemon);
+    assert_eq!(request.flow(), LoginFlow::Device);
+    assert!(!request.can_open_browser);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the socket is, how to connect, listen and know the peer, the handshake, and
 //! how a client starts the daemon. It has no opinion about AWS.
 
+pub mod browser;
 pub mod client;
 pub mod endpoint;
 pub mod environment;

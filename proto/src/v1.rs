@@ -131,9 +131,73 @@ impl SessionState {
     }
 }
 
+impl LoginFlow {
+    /// The word that people and programs see; of the two, a prompt that does
+    /// not say is about a code.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Browser => "browser",
+            Self::Unspecified | Self::Device => "device",
+        }
+    }
+}
+
+impl StoreKind {
+    /// The word that people and programs see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unknown",
+            Self::Keyring => "keyring",
+            Self::File => "file",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl StoreStatus {
+    /// One line for a person, when logins are not kept where they should be.
+    pub fn shortfall(&self) -> Option<String> {
+        if self.kind() == self.wanted() {
+            return None;
+        }
+        let kept = match self.kind() {
+            StoreKind::Unspecified => return None,
+            StoreKind::Keyring => "sealed by the keyring",
+            StoreKind::File => "in a sealed file",
+            StoreKind::Memory => "in memory only",
+        };
+        Some(match self.why.as_str() {
+            "" => format!("Logins are kept {kept}"),
+            why => format!("Logins are kept {kept}: {why}"),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_spoken_of_when_it_is_not_the_wanted_one() {
+        let mut store = StoreStatus {
+            why: "the keyring is locked".into(),
+            ..StoreStatus::default()
+        };
+        store.set_wanted(StoreKind::Keyring);
+        store.set_kind(StoreKind::Keyring);
+        assert_eq!(store.shortfall(), None);
+        store.set_kind(StoreKind::File);
+        assert_eq!(
+            store.shortfall().as_deref(),
+            Some("Logins are kept in a sealed file: the keyring is locked")
+        );
+        store.set_kind(StoreKind::Memory);
+        store.why.clear();
+        assert_eq!(
+            store.shortfall().as_deref(),
+            Some("Logins are kept in memory only")
+        );
+    }
 
     #[test]
     fn a_secret_never_shows_itself() {

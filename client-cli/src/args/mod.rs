@@ -47,7 +47,7 @@ pub enum Verb {
     /// End the login
     Logout(LogoutArgs),
     /// Show the sessions and how long they last
-    Status(ListArgs),
+    Status(StatusArgs),
     /// List the accounts and the roles in them
     #[command(visible_alias = "ls")]
     LsAccounts(LsAccountsArgs),
@@ -132,6 +132,18 @@ pub struct LogoutArgs {
     /// End every session
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub list: ListArgs,
+    /// Go on showing what changes; with --json, one line each
+    #[arg(long)]
+    pub watch: bool,
+    /// Print one short line for a shell's prompt, and start nothing
+    #[arg(long, conflicts_with_all = ["watch", "json", "output"])]
+    pub prompt: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -350,6 +362,14 @@ mod tests {
             assert_eq!(exec.command, ["sh", "-c", "--json"]);
         }
         refused("awsso exec --account A --role R --jsno sh");
+    }
+
+    #[test]
+    fn a_line_for_a_shells_prompt_has_one_form() {
+        assert!(parse("awsso status --prompt --session corp").is_ok());
+        for other in ["--watch", "--json", "--output csv"] {
+            refused(&format!("awsso status --prompt {other}"));
+        }
     }
 
     #[test]

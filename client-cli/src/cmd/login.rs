@@ -5,13 +5,13 @@ use std::pin::pin;
 
 use awsso_proto::{
     Client, Failure, Reason,
+    browser::Browser,
     v1::{LoginDone, LoginFlow, LoginPrompt, LoginRequest, LoginResponse, login_response::Event},
 };
 use tonic::Streaming;
 
 use crate::{
     args::{Flow, LoginArgs},
-    browser,
     context::{self, Context},
     exit::{self, Stop},
     os::Interrupts,
@@ -36,6 +36,7 @@ pub async fn run(context: &Context, args: LoginArgs) -> Result<u8, Stop> {
 }
 
 async fn log_in(context: &Context, client: &Client, args: LoginArgs) -> Result<LoginDone, Stop> {
+    let browser = Browser::find();
     let request = LoginRequest {
         session: Some(context.session_named(args.name)),
         flow: match args.flow {
@@ -45,6 +46,7 @@ async fn log_in(context: &Context, client: &Client, args: LoginArgs) -> Result<L
         }
         .into(),
         force: args.force,
+        can_open_browser: !args.no_launch_browser && browser.is_here(),
         ..LoginRequest::default()
     };
     let progress = Progress::new("asking AWS");
@@ -56,19 +58,22 @@ async fn log_in(context: &Context, client: &Client, args: LoginArgs) -> Result<L
             Ok::<_, Stop>((events, next))
         })
         .await?;
+    // Of a login that changes under way, the client that changed it opens the link.
+    let mut opens = !args.no_launch_browser;
     loop {
         let prompt = match next {
             Event::Done(done) => return Ok(done),
             Event::Prompt(prompt) => prompt,
         };
-        terminal::say(render::session::prompt(&prompt, context::now()));
-        next = if args.no_launch_browser || prompt.joined {
+        terminal::say(render::login::prompt(&prompt, context::now()));
+        next = if opens && !prompt.joined {
+            step_with_browser(&mut events, &prompt, browser).await?
+        } else {
             Progress::new("waiting for you")
                 .over(step(&mut events))
                 .await?
-        } else {
-            step_with_browser(&mut events, &prompt).await?
         };
+        opens = false;
     }
 }
 
@@ -76,15 +81,16 @@ async fn log_in(context: &Context, client: &Client, args: LoginArgs) -> Result<L
 async fn step_with_browser(
     events: &mut Streaming<LoginResponse>,
     prompt: &LoginPrompt,
+    browser: Browser,
 ) -> Result<Event, Stop> {
     let progress = Progress::new("waiting for you");
     let mut next = pin!(progress.over(step(events)));
     tokio::select! {
         biased;
         next = &mut next => return next,
-        opened = browser::open(render::session::link(prompt)) => {
-            if let Err(why) = opened {
-                progress.pause(|| terminal::say(why));
+        opened = browser.open(render::login::link(prompt)) => {
+            if !opened {
+                progress.pause(|| terminal::say(render::login::not_opened(prompt, browser)));
             }
         }
     }

@@ -8,16 +8,17 @@ mod exec;
 mod exec_command;
 mod jobs;
 mod login;
+mod logout;
 mod logs;
-mod session;
+mod status;
 
 use crate::{args::Verb, context::Context, exit::Stop};
 
 pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
     match verb {
         Verb::Login(args) => login::run(context, args).await,
-        Verb::Logout(args) => session::logout(context, args).await,
-        Verb::Status(args) => session::status(context, &args).await,
+        Verb::Logout(args) => logout::run(context, args).await,
+        Verb::Status(args) => status::run(context, args).await,
         Verb::LsAccounts(args) => accounts::list(context, &args).await,
         Verb::ExecCommand(args) => exec_command::run(context, args).await,
         Verb::Ec2ExecCommand(args) => ec2_exec_command::run(context, args).await,

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod jobs;
+pub mod login;
 pub mod session;
 pub mod time;
 
@@ -30,7 +31,7 @@ impl Rows {
         self.rows.push(row.into());
     }
 
-    fn into_table(self) -> String {
+    pub fn into_table(self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(self.header);
         for row in self.rows {

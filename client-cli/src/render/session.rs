@@ -1,17 +1,21 @@
-//! Sessions and the daemon that holds them.
+//! Sessions, the daemon that holds them, and where it keeps their logins.
 
 use std::time::SystemTime;
 
-use awsso_proto::v1::{HelloResponse, LoginPrompt, SessionStatus};
+use awsso_proto::v1::{
+    GetSessionResponse, HelloResponse, LoginPrompt, SessionState, SessionStatus, StoreStatus,
+    instant,
+};
 use serde::Serialize;
 
-use super::{Rows, time};
+use super::{Rows, login, printable, time};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView<'a> {
     daemon: DaemonView<'a>,
     sessions: Vec<SessionView<'a>>,
+    store: Option<StoreView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,6 +38,10 @@ pub struct SessionView<'a> {
     refreshable: bool,
     last_error: Option<&'a str>,
     pending_login: Option<PendingLoginView<'a>>,
+    why: Option<&'a str>,
+    taken_over: bool,
+    renewals: u32,
+    credentials: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,10 +51,18 @@ struct PendingLoginView<'a> {
     verification_uri_complete: &'a str,
     user_code: &'a str,
     expires_at: Option<String>,
+    flow: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreView<'a> {
+    kind: &'static str,
+    wanted: &'static str,
+    why: Option<&'a str>,
 }
 
 impl<'a> StatusView<'a> {
-    pub fn new(daemon: &'a HelloResponse, sessions: &'a [SessionStatus]) -> Self {
+    pub fn new(daemon: &'a HelloResponse, known: &'a GetSessionResponse) -> Self {
         Self {
             daemon: DaemonView {
                 version: &daemon.version,
@@ -54,14 +70,14 @@ impl<'a> StatusView<'a> {
                 pid: daemon.pid,
                 started_at: time::wire(daemon.started_at.as_ref()),
             },
-            sessions: sessions.iter().map(SessionView::from).collect(),
+            sessions: known.sessions.iter().map(SessionView::from).collect(),
+            store: known.store.as_ref().map(StoreView::from),
         }
     }
 }
 
 impl<'a> From<&'a SessionStatus> for SessionView<'a> {
     fn from(session: &'a SessionStatus) -> Self {
-        let last_error = Some(session.last_error.as_str());
         Self {
             name: &session.name,
             start_url: &session.start_url,
@@ -69,8 +85,12 @@ impl<'a> From<&'a SessionStatus> for SessionView<'a> {
             state: session.state().word(),
             access_token_expires_at: time::wire(session.access_token_expires_at.as_ref()),
             refreshable: session.refreshable,
-            last_error: last_error.filter(|error| !error.is_empty()),
+            last_error: said(&session.last_error),
             pending_login: session.pending_login.as_ref().map(PendingLoginView::from),
+            why: said(&session.why),
+            taken_over: session.taken_over,
+            renewals: session.renewals,
+            credentials: session.credentials,
         }
     }
 }
@@ -82,8 +102,23 @@ impl<'a> From<&'a LoginPrompt> for PendingLoginView<'a> {
             verification_uri_complete: &prompt.verification_uri_complete,
             user_code: &prompt.user_code,
             expires_at: time::wire(prompt.expires_at.as_ref()),
+            flow: prompt.flow().word(),
         }
     }
+}
+
+impl<'a> From<&'a StoreStatus> for StoreView<'a> {
+    fn from(store: &'a StoreStatus) -> Self {
+        Self {
+            kind: store.kind().word(),
+            wanted: store.wanted().word(),
+            why: said(&store.why),
+        }
+    }
+}
+
+fn said(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 pub fn table(sessions: &[SessionStatus], now: SystemTime) -> Rows {
@@ -109,6 +144,10 @@ pub fn csv(sessions: &[SessionStatus]) -> Rows {
         "accessTokenExpiresAt",
         "refreshable",
         "lastError",
+        "why",
+        "takenOver",
+        "renewals",
+        "credentials",
     ]);
     for session in sessions {
         rows.push([
@@ -119,128 +158,76 @@ pub fn csv(sessions: &[SessionStatus]) -> Rows {
             time::wire(session.access_token_expires_at.as_ref()).unwrap_or_default(),
             session.refreshable.to_string(),
             session.last_error.clone(),
+            session.why.clone(),
+            session.taken_over.to_string(),
+            session.renewals.to_string(),
+            session.credentials.to_string(),
         ]);
     }
     rows
 }
 
-/// The link that asks for the least typing.
-pub fn link(prompt: &LoginPrompt) -> &str {
-    if prompt.verification_uri_complete.is_empty() {
-        &prompt.verification_uri
-    } else {
-        &prompt.verification_uri_complete
-    }
-}
-
-/// What a person must do to finish a login.
-pub fn prompt(prompt: &LoginPrompt, now: SystemTime) -> String {
-    let mut lines = vec![format!(
-        "To log in to {}, open this link:\n\n  {}\n",
-        prompt.session,
-        link(prompt)
-    )];
-    if prompt.joined {
-        lines.insert(
-            0,
-            "Another client started this login; it counts for all.".to_owned(),
+/// What a table has no room for.
+pub fn notes(known: &GetSessionResponse, now: SystemTime) -> Vec<String> {
+    let mut notes = Vec::new();
+    if known.sessions.is_empty() {
+        notes.push(
+            "No session is configured: set AWS_SSO_START_URL and AWS_SSO_REGION,\n\
+             or add an sso-session to the AWS config (aws configure sso-session)"
+                .to_owned(),
         );
     }
-    if !prompt.user_code.is_empty() {
-        lines.push(format!(
-            "or open {} and enter the code\n\n  {}\n",
-            prompt.verification_uri, prompt.user_code
-        ));
+    for session in &known.sessions {
+        let mut note = |text: &str| notes.push(format!("{}: {text}", session.name));
+        if session.taken_over {
+            note("another tool logged in, and its token is used to its end");
+        }
+        if !session.why.is_empty() {
+            note(&session.why);
+        }
+        if !session.last_error.is_empty() && session.last_error != session.why {
+            note(&session.last_error);
+        }
+        if let Some(prompt) = &session.pending_login {
+            notes.push(login::prompt(prompt, now));
+        }
     }
-    if prompt.expires_at.is_some() {
-        let until = time::both(prompt.expires_at.as_ref(), now);
-        lines.push(format!("It is valid until {until}."));
+    notes.extend(known.store.as_ref().and_then(StoreStatus::shortfall));
+    notes
+}
+
+/// The table and what it has no room for.
+pub fn page(known: &GetSessionResponse, now: SystemTime) -> String {
+    let table = table(&known.sessions, now).into_table();
+    let notes = notes(known, now).join("\n");
+    format!("{table}{notes}").trim_end().to_owned()
+}
+
+/// One line for a shell's prompt on the session that is meant: `corp active
+/// 52m`. How long is told only of what really ends then.
+pub fn prompt_line(known: &GetSessionResponse, now: SystemTime) -> Option<String> {
+    let session = match (known.current.as_str(), known.sessions.as_slice()) {
+        ("", [only]) => only,
+        (current, sessions) => sessions.iter().find(|session| session.name == current)?,
+    };
+    let mut line = format!("{} {}", printable(&session.name), session.state().word());
+    let ends = match session.state() {
+        SessionState::Active | SessionState::Expiring => !session.refreshable,
+        SessionState::Unspecified
+        | SessionState::Expired
+        | SessionState::LoginPending
+        | SessionState::LoginRequired => false,
+    };
+    let end = session.access_token_expires_at.as_ref().and_then(instant);
+    if let Some(left) = end
+        .filter(|_| ends)
+        .and_then(|end| end.duration_since(now).ok())
+    {
+        line.push(' ');
+        line.push_str(&time::short(left));
     }
-    lines.join("\n")
+    Some(line)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use awsso_proto::v1::{SessionState, timestamp};
-    use serde_json::json;
-
-    use super::*;
-
-    fn epoch(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    fn device_prompt() -> LoginPrompt {
-        LoginPrompt {
-            session: "corp".into(),
-            verification_uri: "https://d/".into(),
-            verification_uri_complete: "https://d/?user_code=ABCD-EFGH".into(),
-            user_code: "ABCD-EFGH".into(),
-            expires_at: Some(timestamp(epoch(600))),
-            joined: false,
-        }
-    }
-
-    #[test]
-    fn status_has_the_documented_fields_and_null_for_what_is_unset() {
-        let daemon = HelloResponse {
-            protocol: 1,
-            version: "0.1.0".into(),
-            pid: 7,
-            started_at: Some(timestamp(epoch(0))),
-        };
-        let mut session = SessionStatus {
-            name: "corp".into(),
-            start_url: "https://x/start".into(),
-            region: "eu-west-1".into(),
-            ..SessionStatus::default()
-        };
-        session.set_state(SessionState::LoginRequired);
-        let view = StatusView::new(&daemon, std::slice::from_ref(&session));
-        assert_eq!(
-            serde_json::to_value(view).unwrap(),
-            json!({
-                "daemon": {"version": "0.1.0", "protocol": 1, "pid": 7,
-                    "startedAt": "1970-01-01T00:00:00Z"},
-                "sessions": [{"name": "corp", "startUrl": "https://x/start",
-                    "region": "eu-west-1", "state": "login_required",
-                    "accessTokenExpiresAt": null, "refreshable": false,
-                    "lastError": null, "pendingLogin": null}],
-            })
-        );
-        session.set_state(SessionState::LoginPending);
-        session.pending_login = Some(device_prompt());
-        assert_eq!(
-            serde_json::to_value(SessionView::from(&session)).unwrap()["pendingLogin"],
-            json!({"verificationUri": "https://d/",
-                "verificationUriComplete": "https://d/?user_code=ABCD-EFGH",
-                "userCode": "ABCD-EFGH", "expiresAt": "1970-01-01T00:10:00Z"})
-        );
-    }
-
-    #[test]
-    fn a_prompt_names_both_links_the_code_and_the_time_it_has() {
-        let text = prompt(&device_prompt(), epoch(0));
-        for part in [
-            "https://d/?user_code=ABCD-EFGH",
-            "open https://d/ and enter the code",
-            "1970-01-01T00:10:00Z (in 10 min)",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn a_prompt_without_a_code_is_one_link() {
-        let browser = LoginPrompt {
-            user_code: String::new(),
-            verification_uri_complete: String::new(),
-            ..device_prompt()
-        };
-        let text = prompt(&browser, epoch(0));
-        assert!(text.contains("  https://d/\n"), "{text}");
-        assert!(!text.contains("code"), "{text}");
-    }
-}
+mod tests;

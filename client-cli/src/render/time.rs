@@ -45,21 +45,37 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// The same, as short as it gets: `7h58m`.
+pub fn short(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    if days > 0 {
+        format!("{days}d{}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h{}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m")
+    } else {
+        format!("{seconds}s")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_span_is_told_in_its_two_largest_units() {
-        for (seconds, told) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_599, "59 min"),
-            (28_680, "7 h 58 min"),
-            (90_000, "1 d 1 h"),
+        for (seconds, told, in_short) in [
+            (0, "0 s", "0s"),
+            (59, "59 s", "59s"),
+            (60, "1 min", "1m"),
+            (3_599, "59 min", "59m"),
+            (28_680, "7 h 58 min", "7h58m"),
+            (90_000, "1 d 1 h", "1d1h"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), told);
+            assert_eq!(short(Duration::from_secs(seconds)), in_short);
         }
     }
 

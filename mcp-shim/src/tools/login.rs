@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use awsso_proto::{
     Failure, Reason,
+    browser::Browser,
     v1::{
         LoginDone, LoginFlow, LoginPrompt, LoginRequest, LoginResponse, SessionRef,
         login_response::Event,
@@ -15,22 +16,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tonic::Streaming;
 
-use crate::{answer, arguments, browser, call::Call};
+use super::prompt::{self, Prompt};
+use crate::{answer, arguments, call::Call};
 
 pub(super) const NAME: &str = "aws_sso_login";
 
 const DESCRIPTION: &str = "\
 Logs the person in to AWS IAM Identity Center (AWS SSO). Answers at once when the session is valid. \
-Otherwise it opens the person's browser and answers with state pending, a link and a code: show both to \
-the person, ask them to confirm the code, then call aws_sso_status with waitSeconds. Calling this again \
-joins the login in progress. No password or token ever passes through this conversation.";
+Otherwise it opens the person's browser and answers with state pending and a link, with flow device also \
+with a code: show them to the person, ask them to confirm the code, then call aws_sso_status with \
+waitSeconds. The link of flow browser works on this computer only; for a person who is elsewhere, call \
+this with launchBrowser false. Calling this again joins the login in progress. No password or token ever \
+passes through this conversation.";
+
+/// A launcher that has not failed by then has handed the link over.
+const LAUNCH_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn tool() -> Tool {
     let input = arguments::schema(
         json!({
             "launchBrowser": {
                 "type": "boolean",
-                "description": "Open the person's browser; true if left out.",
+                "description": "Open the person's browser; true if left out. With false, the link and a code work on any device.",
             },
             "session": super::session_argument(),
             "force": {
@@ -41,7 +48,7 @@ pub(super) fn tool() -> Tool {
         }),
         &[],
     );
-    let mut facts = prompt_schema();
+    let mut facts = prompt::schema();
     facts["state"] = json!({"type": "string", "enum": ["logged_in", "pending"]});
     facts["session"] = json!({"type": "string"});
     facts["browserOpened"] = json!({"type": "boolean"});
@@ -72,15 +79,6 @@ pub(super) fn wait_argument(description: &str) -> Value {
     })
 }
 
-pub(super) fn prompt_schema() -> Value {
-    json!({
-        "verificationUri": {"type": "string"},
-        "verificationUriComplete": {"type": "string"},
-        "userCode": {"type": "string"},
-        "expiresAt": {"type": "string"},
-    })
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Args {
@@ -102,91 +100,48 @@ struct Facts {
     prompt: Prompt,
 }
 
-/// What a person needs to finish a login; what is not known is left out.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Prompt {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub verification_uri: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub verification_uri_complete: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub user_code: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<String>,
-}
-
-impl From<&LoginPrompt> for Prompt {
-    fn from(prompt: &LoginPrompt) -> Self {
-        Self {
-            verification_uri: prompt.verification_uri.clone(),
-            verification_uri_complete: prompt.verification_uri_complete.clone(),
-            user_code: prompt.user_code.clone(),
-            expires_at: answer::instant(prompt.expires_at.as_ref()),
-        }
-    }
-}
-
-impl Prompt {
-    /// The link that needs the least typing.
-    fn link(&self) -> &str {
-        if self.verification_uri_complete.is_empty() {
-            &self.verification_uri
-        } else {
-            &self.verification_uri_complete
-        }
-    }
-
-    /// One line for a person.
-    pub(crate) fn line(&self) -> String {
-        let mut line = format!("open {}", self.link());
-        if !self.user_code.is_empty() {
-            line.push_str(" and confirm the code ");
-            line.push_str(&self.user_code);
-        }
-        if let Some(end) = &self.expires_at {
-            line.push_str(" before ");
-            line.push_str(end);
-        }
-        line
-    }
-}
-
 pub(super) async fn call(
     call: &Call<'_>,
     schema: &JsonObject,
     arguments: JsonObject,
 ) -> Result<CallToolResult, Failure> {
     let args: Args = arguments::read(schema, arguments)?;
-    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let display = browser::has_display(std::env::consts::OS, &var);
-    let launch = args.launch_browser.unwrap_or(true) && display;
+    let browser = Browser::find();
+    let launch = args.launch_browser.unwrap_or(true);
     let request = LoginRequest {
         session: Some(call.context().session(args.session)),
-        // A code can be confirmed on any machine; a redirect to this one cannot.
+        // Asked for by name, a code takes the place of a browser that was waited for.
         flow: if launch {
             LoginFlow::Unspecified.into()
         } else {
             LoginFlow::Device.into()
         },
         force: args.force,
+        can_open_browser: launch && browser.is_here(),
         ..LoginRequest::default()
     };
     let mut events = follow(call, request).await?;
-    let prompt = match next(&mut events).await? {
+    let first = match next(&mut events).await? {
         Event::Done(done) => return Ok(logged_in(&done, false)),
         Event::Prompt(prompt) => prompt,
     };
     // Whoever started a login that we join has opened a browser; a person who
     // says so gets another.
     let opened = launch
-        && (!prompt.joined || args.launch_browser == Some(true))
-        && browser::open(Prompt::from(&prompt).link()).await;
+        && (!first.joined || args.launch_browser == Some(true))
+        && handed_over(browser, Prompt::from(&first).link()).await;
     let wait = Duration::from_secs(args.wait_seconds);
-    if let Some(done) = finished(call, &mut events, wait).await? {
+    let mut prompt = first.clone();
+    if let Some(done) = finished(call, &mut events, wait, &mut prompt).await? {
         return Ok(logged_in(&done, opened));
     }
-    Ok(pending(&prompt, opened, display))
+    Ok(pending(&prompt, opened && prompt == first, browser))
+}
+
+/// Whether a browser took the link.
+async fn handed_over(browser: Browser, link: &str) -> bool {
+    let opened = tokio::time::timeout(LAUNCH_LIMIT, browser.open(link)).await;
+    opened.unwrap_or(true)
 }
 
 /// Joins the login in progress of a session, or starts one.
@@ -213,19 +168,25 @@ pub(super) async fn joined(
         ..LoginRequest::default()
     };
     let mut events = follow(call, request).await?;
-    finished(call, &mut events, wait).await.map(drop)
+    let mut prompt = LoginPrompt::default();
+    finished(call, &mut events, wait, &mut prompt)
+        .await
+        .map(drop)
 }
 
-/// The end of the login; `None` when it has not come in time.
+/// The end of the login; `None` when it has not come in time. Another client
+/// may change the prompt meanwhile.
 async fn finished(
     call: &Call<'_>,
     events: &mut Streaming<LoginResponse>,
     wait: Duration,
+    prompt: &mut LoginPrompt,
 ) -> Result<Option<LoginDone>, Failure> {
     let done = async {
         loop {
-            if let Event::Done(done) = next(events).await? {
-                return Ok(Some(done));
+            match next(events).await? {
+                Event::Done(done) => return Ok(Some(done)),
+                Event::Prompt(changed) => *prompt = changed,
             }
         }
     };
@@ -277,20 +238,24 @@ fn logged_in(done: &LoginDone, browser_opened: bool) -> CallToolResult {
     )
 }
 
-fn pending(prompt: &LoginPrompt, browser_opened: bool, display: bool) -> CallToolResult {
+fn pending(prompt: &LoginPrompt, browser_opened: bool, browser: Browser) -> CallToolResult {
     let person = Prompt::from(prompt);
-    let browser = match (browser_opened, prompt.joined, display) {
+    let page = match (browser_opened, prompt.joined, browser) {
         (true, ..) => "The browser has been opened.",
         (false, true, _) => "This login was started earlier; its page may be open already.",
-        (false, false, true) => "No browser has been opened.",
-        (false, false, false) => "No browser has been opened: there is no display here.",
+        (false, false, Browser::Nowhere) => "No browser has been opened: there is no display here.",
+        (false, false, Browser::Somewhere | Browser::Here) => "No browser has been opened.",
     };
-    let text = format!(
-        "Login pending for {}. {browser}\n\
+    let mut text = format!(
+        "Login pending for {}. {page}\n\
          Ask the person to {}, then call aws_sso_status with waitSeconds 45.",
         prompt.session,
         person.line(),
     );
+    if let Some(advice) = person.for_a_person_elsewhere() {
+        text.push('\n');
+        text.push_str(advice);
+    }
     answer::facts(
         text,
         &Facts {
@@ -330,8 +295,9 @@ mod tests {
             user_code: "ABCD-EFGH".into(),
             expires_at: LATER,
             joined: false,
+            flow: LoginFlow::Device.into(),
         };
-        let result = pending(&prompt, false, false);
+        let result = pending(&prompt, false, Browser::Nowhere);
         assert_eq!(
             text(&result),
             "Login pending for corp. No browser has been opened: there is no display here.\n\
@@ -348,6 +314,38 @@ mod tests {
                 "verificationUriComplete": "https://device.sso/?c=ABCD-EFGH",
                 "userCode": "ABCD-EFGH",
                 "expiresAt": "2027-01-15T08:00:00Z",
+                "flow": "device",
+            }))
+        );
+    }
+
+    #[test]
+    fn a_login_in_this_computers_browser_has_no_code_and_says_how_to_get_one() {
+        let prompt = LoginPrompt {
+            session: "corp".into(),
+            verification_uri: "https://oidc/authorize".into(),
+            expires_at: LATER,
+            flow: LoginFlow::Browser.into(),
+            ..LoginPrompt::default()
+        };
+        let result = pending(&prompt, true, Browser::Here);
+        assert_eq!(
+            text(&result),
+            "Login pending for corp. The browser has been opened.\n\
+             Ask the person to open https://oidc/authorize in a browser on this computer \
+             before 2027-01-15T08:00:00Z, then call aws_sso_status with waitSeconds 45.\n\
+             The link works in a browser on this computer only: for a person who is elsewhere, call \
+             aws_sso_login with launchBrowser false to get a link and a code for any device."
+        );
+        assert_eq!(
+            result.structured_content,
+            Some(json!({
+                "state": "pending",
+                "session": "corp",
+                "browserOpened": true,
+                "verificationUri": "https://oidc/authorize",
+                "expiresAt": "2027-01-15T08:00:00Z",
+                "flow": "browser",
             }))
         );
     }

@@ -4,6 +4,7 @@ mod ec2_exec_command;
 mod exec_command;
 mod login;
 mod ls_accounts;
+mod prompt;
 mod status;
 
 use awsso_proto::{Failure, Reason};

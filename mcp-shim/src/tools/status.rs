@@ -7,14 +7,17 @@ use awsso_proto::{
     Failure,
     v1::{
         GetSessionRequest, GetSessionResponse, HelloResponse, SessionRef, SessionState,
-        SessionStatus,
+        SessionStatus, StoreStatus,
     },
 };
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::login::{self, Prompt};
+use super::{
+    login,
+    prompt::{self, Prompt},
+};
 use crate::{answer, arguments, call::Call};
 
 pub(super) const NAME: &str = "aws_sso_status";
@@ -46,9 +49,25 @@ pub(super) fn tool() -> Tool {
             "accessTokenExpiresAt": {"type": "string"},
             "refreshable": {"type": "boolean"},
             "lastError": {"type": "string"},
-            "pendingLogin": arguments::schema(login::prompt_schema(), &[]),
+            "pendingLogin": arguments::schema(prompt::schema(), &[]),
+            "why": {"type": "string", "description": "Why only a person helps."},
+            "takenOver": {
+                "type": "boolean",
+                "description": "Another tool logged in; its token is used to its end.",
+            },
+            "renewals": {"type": "integer"},
+            "credentials": {"type": "integer", "description": "Role credentials in memory."},
         }),
-        &["name", "startUrl", "region", "state", "refreshable"],
+        &[
+            "name",
+            "startUrl",
+            "region",
+            "state",
+            "refreshable",
+            "takenOver",
+            "renewals",
+            "credentials",
+        ],
     );
     let daemon = arguments::schema(
         json!({
@@ -59,6 +78,14 @@ pub(super) fn tool() -> Tool {
         }),
         &["version", "protocol", "pid"],
     );
+    let store = arguments::schema(
+        json!({
+            "kind": {"type": "string"},
+            "wanted": {"type": "string"},
+            "why": {"type": "string"},
+        }),
+        &["kind", "wanted"],
+    );
     let output = arguments::schema(
         json!({
             "current": {
@@ -67,6 +94,7 @@ pub(super) fn tool() -> Tool {
             },
             "sessions": {"type": "array", "items": session},
             "daemon": daemon,
+            "store": store,
         }),
         &["sessions", "daemon"],
     );
@@ -92,6 +120,8 @@ struct Facts {
     current: String,
     sessions: Vec<Session>,
     daemon: DaemonFacts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<Store>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +138,19 @@ struct Session {
     last_error: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_login: Option<Prompt>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
+    taken_over: bool,
+    renewals: u32,
+    credentials: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    kind: &'static str,
+    wanted: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +210,7 @@ fn pending_login(known: &GetSessionResponse) -> Option<&SessionStatus> {
 }
 
 fn told(known: GetSessionResponse, daemon: &HelloResponse) -> CallToolResult {
+    let shortfall = known.store.as_ref().and_then(StoreStatus::shortfall);
     let facts = Facts {
         current: known.current,
         sessions: known.sessions.into_iter().map(Session::from).collect(),
@@ -176,8 +220,9 @@ fn told(known: GetSessionResponse, daemon: &HelloResponse) -> CallToolResult {
             pid: daemon.pid,
             started_at: answer::instant(daemon.started_at.as_ref()),
         },
+        store: known.store.map(Store::from),
     };
-    answer::facts(text(&facts), &facts)
+    answer::facts(text(&facts, shortfall.as_deref()), &facts)
 }
 
 impl From<SessionStatus> for Session {
@@ -191,11 +236,25 @@ impl From<SessionStatus> for Session {
             region: status.region,
             refreshable: status.refreshable,
             last_error: status.last_error,
+            why: status.why,
+            taken_over: status.taken_over,
+            renewals: status.renewals,
+            credentials: status.credentials,
         }
     }
 }
 
-fn text(facts: &Facts) -> String {
+impl From<StoreStatus> for Store {
+    fn from(store: StoreStatus) -> Self {
+        Self {
+            kind: store.kind().word(),
+            wanted: store.wanted().word(),
+            why: store.why,
+        }
+    }
+}
+
+fn text(facts: &Facts, shortfall: Option<&str>) -> String {
     let mut text = String::new();
     if facts.sessions.is_empty() {
         text.push_str(
@@ -216,15 +275,27 @@ fn text(facts: &Facts) -> String {
             text.push_str(", renewed by itself");
         }
         let _ = writeln!(text, " ({} in {})", session.start_url, session.region);
-        if !session.last_error.is_empty() {
+        if session.taken_over {
+            text.push_str("  another tool logged in, and its token is used to its end\n");
+        }
+        if !session.why.is_empty() {
+            let _ = writeln!(text, "  why: {}", session.why);
+        }
+        if !session.last_error.is_empty() && session.last_error != session.why {
             let _ = writeln!(text, "  last error: {}", session.last_error);
         }
         if let Some(prompt) = &session.pending_login {
             let _ = writeln!(text, "  login pending: ask the person to {}", prompt.line());
+            if let Some(advice) = prompt.for_a_person_elsewhere() {
+                let _ = writeln!(text, "  {advice}");
+            }
         }
         if session.state == SessionState::LoginRequired.word() {
             text.push_str("  call aws_sso_login to log in\n");
         }
+    }
+    if let Some(shortfall) = shortfall {
+        let _ = writeln!(text, "{shortfall}");
     }
     let daemon = &facts.daemon;
     let _ = write!(
@@ -240,112 +311,4 @@ fn text(facts: &Facts) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use awsso_proto::v1::LoginPrompt;
-    use prost_types::Timestamp;
-
-    use super::*;
-
-    fn session(name: &str, state: SessionState) -> SessionStatus {
-        SessionStatus {
-            name: name.into(),
-            start_url: "https://corp.awsapps.com/start".into(),
-            region: "eu-west-1".into(),
-            state: state.into(),
-            ..SessionStatus::default()
-        }
-    }
-
-    fn daemon() -> HelloResponse {
-        HelloResponse {
-            protocol: 1,
-            version: "0.1.0".into(),
-            pid: 7,
-            started_at: None,
-        }
-    }
-
-    #[test]
-    fn the_text_and_the_data_say_the_same() {
-        let known = GetSessionResponse {
-            sessions: vec![SessionStatus {
-                access_token_expires_at: Some(Timestamp {
-                    seconds: 1_800_000_000,
-                    nanos: 0,
-                }),
-                refreshable: true,
-                ..session("corp", SessionState::Active)
-            }],
-            current: "corp".into(),
-        };
-        let result = told(known, &daemon());
-        assert_eq!(
-            serde_json::to_value(&result.content).unwrap()[0]["text"],
-            "corp: active, access token until 2027-01-15T08:00:00Z, renewed by itself \
-             (https://corp.awsapps.com/start in eu-west-1)\ndaemon 0.1.0 (pid 7, protocol 1)"
-        );
-        assert_eq!(
-            result.structured_content,
-            Some(json!({
-                "current": "corp",
-                "sessions": [{
-                    "name": "corp",
-                    "startUrl": "https://corp.awsapps.com/start",
-                    "region": "eu-west-1",
-                    "state": "active",
-                    "accessTokenExpiresAt": "2027-01-15T08:00:00Z",
-                    "refreshable": true,
-                }],
-                "daemon": {"version": "0.1.0", "protocol": 1, "pid": 7},
-            }))
-        );
-    }
-
-    #[test]
-    fn a_pending_login_can_be_finished_from_the_status() {
-        let known = GetSessionResponse {
-            sessions: vec![SessionStatus {
-                pending_login: Some(LoginPrompt {
-                    verification_uri_complete: "https://device.sso/?c=AB".into(),
-                    user_code: "AB".into(),
-                    ..LoginPrompt::default()
-                }),
-                ..session("corp", SessionState::LoginPending)
-            }],
-            current: String::new(),
-        };
-        let result = told(known, &daemon());
-        let facts = result.structured_content.unwrap();
-        assert_eq!(facts["sessions"][0]["pendingLogin"]["userCode"], "AB");
-    }
-
-    #[test]
-    fn no_session_says_how_to_configure_one() {
-        let result = told(GetSessionResponse::default(), &daemon());
-        let content = serde_json::to_value(&result.content).unwrap();
-        assert!(
-            content[0]["text"]
-                .as_str()
-                .unwrap()
-                .contains("AWS_SSO_START_URL")
-        );
-    }
-
-    #[test]
-    fn the_current_sessions_login_is_waited_for_first() {
-        let known = GetSessionResponse {
-            sessions: vec![
-                session("a", SessionState::Active),
-                session("b", SessionState::LoginPending),
-                session("c", SessionState::LoginPending),
-            ],
-            current: "c".into(),
-        };
-        assert_eq!(pending_login(&known).unwrap().name, "c");
-        let known = GetSessionResponse {
-            current: "a".into(),
-            ..known
-        };
-        assert_eq!(pending_login(&known).unwrap().name, "b");
-    }
-}
+mod tests;

@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum Asked {
     Hello(v1::HelloRequest),
+    Login(v1::LoginRequest),
     Start(Box<v1::StartJobRequest>),
     Watch,
     Cancel(String),
@@ -239,6 +240,7 @@ impl Script {
 #[tonic::async_trait]
 impl v1::session_server::Session for Script {
     type LoginStream = Answers<v1::LoginResponse>;
+    type WatchStream = Answers<v1::WatchSessionResponse>;
 
     async fn get(
         &self,
@@ -247,14 +249,23 @@ impl v1::session_server::Session for Script {
         Ok(Response::new(v1::GetSessionResponse {
             sessions: vec![self.status()],
             current: "corp".into(),
+            store: None,
         }))
+    }
+
+    async fn watch(
+        &self,
+        _: tonic::Request<v1::WatchSessionRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented(""))
     }
 
     async fn login(
         &self,
-        _: tonic::Request<v1::LoginRequest>,
+        request: tonic::Request<v1::LoginRequest>,
     ) -> Result<Response<Self::LoginStream>, Status> {
         use v1::login_response::Event;
+        self.asked.send(Asked::Login(request.into_inner())).unwrap();
         let script = self.clone();
         Ok(Response::new(stream(async move |answers| {
             let answer = |event| Ok(v1::LoginResponse { event: Some(event) });
