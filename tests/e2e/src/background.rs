@@ -50,6 +50,20 @@ impl Background {
         self.stderr.holds(text, &self.shown).await;
     }
 
+    /// Waits until a line of stderr is a link.
+    pub async fn link(&self) -> String {
+        let link = |text: &str| {
+            let whole = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            let mut lines = whole.map(str::trim);
+            lines
+                .find(|line| line.starts_with("http"))
+                .map(str::to_owned)
+        };
+        self.stderr.finds("a link", link, &self.shown).await
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         let pid = self.child.id().expect("it has not ended");
@@ -91,13 +105,15 @@ impl Stream {
     }
 
     async fn holds(&self, wanted: &str, shown: &str) {
+        let holds = |text: &str| text.contains(wanted).then_some(());
+        self.finds(wanted, holds, shown).await;
+    }
+
+    async fn finds<T>(&self, wanted: &str, look: impl Fn(&str) -> Option<T>, shown: &str) -> T {
         let mut text = self.text.clone();
-        let found = within_limit(shown, text.wait_for(|text| text.contains(wanted))).await;
-        assert!(
-            found.is_ok(),
-            "{shown}: no {wanted:?} in {:?}",
-            *self.text.borrow()
-        );
+        let found = within_limit(shown, text.wait_for(|text| look(text).is_some())).await;
+        let found = found.ok().and_then(|text| look(&text));
+        found.unwrap_or_else(|| panic!("{shown}: no {wanted:?} in {:?}", *self.text.borrow()))
     }
 
     async fn whole(self, shown: &str) -> String {

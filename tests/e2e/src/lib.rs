@@ -2,7 +2,12 @@
 //! and the built binaries in it. A test that ends takes its daemon with it.
 
 mod background;
+mod chromium;
+mod desktop;
+mod devtools;
 mod fake_aws;
+mod links;
+mod notifications;
 pub mod process;
 mod run;
 mod shim;
@@ -11,7 +16,11 @@ mod world;
 
 pub use awsso_sandbox as sandbox;
 pub use background::Background;
+pub use chromium::{Browser, Page};
+pub use desktop::{Desktop, Item};
 pub use fake_aws::FakeAws;
+pub use links::Links;
+pub use notifications::{Notification, Notifications};
 pub use run::Run;
 pub use shim::{Answer, Shim};
 pub use wire::Stranger;

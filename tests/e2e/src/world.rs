@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -14,12 +15,14 @@ use tokio::process::Command;
 use crate::Run;
 
 /// No command of a test takes longer, unless it hangs.
-const LIMIT: Duration = Duration::from_mins(2);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 
 /// Everything a test needs. Dropped: the daemon ends, the folders go.
 pub struct World {
     pub sandbox: Sandbox,
     dir: TempDir,
+    /// Where the person's desktop has its D-Bus, once there is a desktop.
+    pub(crate) session_bus: OnceLock<String>,
 }
 
 impl World {
@@ -33,11 +36,24 @@ impl World {
         .await
     }
 
+    /// A sandbox where a login waits for its person.
+    pub async fn waiting() -> Self {
+        Self::with(Config {
+            interval: Duration::from_secs(1),
+            ..Config::default()
+        })
+        .await
+    }
+
     pub async fn with(config: Config) -> Self {
         let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
         let dir = TempDir::new().expect("a temporary folder");
         std::fs::create_dir(dir.path().join("home")).expect("a home");
-        let world = Self { sandbox, dir };
+        let world = Self {
+            sandbox,
+            dir,
+            session_bus: OnceLock::new(),
+        };
         awsso_proto::ipc::private_dir(&world.runtime()).expect("a runtime folder");
         world
     }
@@ -87,6 +103,11 @@ impl World {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_SSO_START_URL", self.sandbox.start_url())
             .env("AWS_SSO_REGION", self.sandbox.region())
+            .envs(
+                self.session_bus
+                    .get()
+                    .map(|address| ("DBUS_SESSION_BUS_ADDRESS", address)),
+            )
             .current_dir(self.home())
             .stdin(Stdio::null())
             .kill_on_drop(true);

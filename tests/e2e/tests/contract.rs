@@ -36,7 +36,11 @@ async fn status_has_its_keys_before_during_and_after_a_login() {
     let status = || async { world.awsso(&["status", "--json"]).await.code(0).json() };
 
     let before = status().await;
-    assert_eq!(shape(&before), "daemon:object sessions:array");
+    assert_eq!(shape(&before), "daemon:object sessions:array store:object");
+    assert_eq!(
+        shape(&before["store"]),
+        "kind:string wanted:string why:string"
+    );
     assert_eq!(
         shape(&before["daemon"]),
         "pid:number protocol:number startedAt:string version:string"
@@ -45,8 +49,9 @@ async fn status_has_its_keys_before_during_and_after_a_login() {
     let session = &before["sessions"][0];
     assert_eq!(
         shape(session),
-        "accessTokenExpiresAt:null lastError:null name:string pendingLogin:null \
-         refreshable:bool region:string startUrl:string state:string"
+        "accessTokenExpiresAt:null credentials:number lastError:null name:string \
+         pendingLogin:null refreshable:bool region:string renewals:number startUrl:string \
+         state:string takenOver:bool why:string"
     );
     assert_eq!(session["state"], "login_required");
     assert_eq!(session["startUrl"], world.sandbox.start_url());
@@ -59,7 +64,8 @@ async fn status_has_its_keys_before_during_and_after_a_login() {
     assert_eq!(during["state"], "login_pending");
     assert_eq!(
         shape(&during["pendingLogin"]),
-        "expiresAt:string userCode:string verificationUri:string verificationUriComplete:string"
+        "expiresAt:string flow:string userCode:string verificationUri:string \
+         verificationUriComplete:string"
     );
     assert_instant(&during["pendingLogin"]["expiresAt"]);
 

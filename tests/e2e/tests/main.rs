@@ -4,11 +4,14 @@
 
 mod accounts;
 mod agent;
+mod browser;
+mod browser_flow;
 mod cancel;
 mod child;
 mod command_line;
 mod contract;
 mod daemon;
+mod desktop;
 mod exec;
 mod exec_command;
 mod login;
