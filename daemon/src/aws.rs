@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
+use futures_util::FutureExt as _;
 
 use crate::{
     clock::Clock,
@@ -69,6 +70,34 @@ impl Aws {
         Ok(aws_sdk_ssooidc::Client::new(
             &self.of(Service::SsoOidc, region)?,
         ))
+    }
+
+    /// Where the browser is sent to log in: the OIDC service itself.
+    pub fn oidc_endpoint(&self, region: &str) -> Result<String, Failure> {
+        use aws_sdk_ssooidc::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+        let config = self.of(Service::SsoOidc, region)?;
+        if let Some(url) = config.endpoint_url() {
+            return Ok(url.to_owned());
+        }
+        let problem = |error: &dyn std::fmt::Display| {
+            Failure::new(
+                Reason::InvalidArgument,
+                format!("the endpoint of the login in {region}: {error}"),
+            )
+        };
+        let params = Params::builder()
+            .region(region)
+            .use_fips(config.use_fips().unwrap_or_default())
+            .use_dual_stack(config.use_dual_stack().unwrap_or_default())
+            .build()
+            .map_err(|error| problem(&error))?;
+        // The rules are in the SDK: nothing is waited for.
+        DefaultResolver::new()
+            .resolve_endpoint(&params)
+            .now_or_never()
+            .ok_or_else(|| problem(&"not known"))?
+            .map(|endpoint| endpoint.url().to_owned())
+            .map_err(|error| problem(&error))
     }
 
     pub fn ssm(

@@ -9,25 +9,28 @@ use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
-pub struct Clock(SharedTimeSource);
+pub struct Clock {
+    source: SharedTimeSource,
+    nap: Duration,
+}
 
 impl Clock {
     pub fn system() -> Self {
-        Self(SharedTimeSource::new(SystemTimeSource::new()))
+        Self::of(SharedTimeSource::new(SystemTimeSource::new()), LONGEST_NAP)
     }
 
-    /// A clock that a test moves.
-    pub fn of(source: SharedTimeSource) -> Self {
-        Self(source)
+    /// A clock that somebody else moves, looked at every `nap`.
+    pub fn of(source: SharedTimeSource, nap: Duration) -> Self {
+        Self { source, nap }
     }
 
     pub fn now(&self) -> SystemTime {
-        self.0.now()
+        self.source.now()
     }
 
     /// For SDK clients, so that signatures and expiries use the same time.
     pub fn time_source(&self) -> SharedTimeSource {
-        self.0.clone()
+        self.source.clone()
     }
 
     /// Returns at `instant` by the wall clock; never, when there is none.
@@ -38,7 +41,7 @@ impl Clock {
         while let Ok(left) = instant.duration_since(self.now())
             && !left.is_zero()
         {
-            tokio::time::sleep(left.min(LONGEST_NAP)).await;
+            tokio::time::sleep(left.min(self.nap)).await;
         }
     }
 }

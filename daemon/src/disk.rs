@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use awsso_proto::ipc;
@@ -19,8 +20,10 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 
 /// Replaces `path` by a file with these bytes: temp file, fsync, rename.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut temp = path.as_os_str().to_owned();
-    temp.push(format!(".{}.tmp", std::process::id()));
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    temp.push(format!(".{}.{count}.tmp", std::process::id()));
     let temp = Path::new(&temp);
     let written = (|| {
         let mut file = create_private(temp)?;

@@ -33,7 +33,7 @@ use instance::Instance;
 use jobs::Jobs;
 use limiter::Limiters;
 use rpc::Services;
-use session::{Sessions, Store};
+use session::{Sessions, Store, Vault};
 
 /// Connections that were accepted and wait to be served.
 const BACKLOG: usize = 64;
@@ -57,11 +57,14 @@ pub async fn run(
     let tracker = TaskTracker::new();
     let limiters = Limiters::default();
     let aws = Aws::new(Arc::clone(&config), &clock)?;
+    let state = &config.endpoint.state;
     let store = Store::new(
-        config.endpoint.state.join("sessions"),
+        state.join("sessions"),
         config.files().unwrap_or_default().settings.store,
+        Vault::of_the_system(&state.display().to_string()),
     );
     let sessions = Sessions::new(session::Parts {
+        config: Arc::clone(&config),
         aws: aws.clone(),
         clock: clock.clone(),
         store,

@@ -10,6 +10,8 @@ pub struct Environment {
     pub config_file: PathBuf,
     pub aws_config_file: PathBuf,
     pub mcp_file: PathBuf,
+    /// Where the AWS CLI and the SDKs keep tokens: nothing moves it.
+    pub aws_cache_dir: PathBuf,
     vars: BTreeMap<String, String>,
 }
 
@@ -62,6 +64,7 @@ impl Environment {
             aws_config_file: var("AWS_CONFIG_FILE")
                 .map_or_else(|| home.join(".aws/config"), PathBuf::from),
             mcp_file: home.join(".mcp/configs.json"),
+            aws_cache_dir: home.join(".aws/sso/cache"),
             vars,
         })
     }

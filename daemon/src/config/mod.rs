@@ -2,6 +2,7 @@
 //! `~/.mcp/configs.json` and the daemon's own environment. Files are read again
 //! when they change. Nothing comes from a request or a working directory.
 
+mod aws_cache;
 mod aws_file;
 mod environment;
 mod sessions;
@@ -15,10 +16,11 @@ use std::{
 
 use awsso_proto::{Endpoint, Failure};
 
+pub use aws_cache::{CacheEntry, cache_entries};
 pub use aws_file::{AwsFile, Section};
 pub use environment::{Environment, check_endpoint, is_loopback};
-pub use sessions::{Resolved, SessionSpec, check_region, known, resolve};
-pub use settings::{Limits, Network, Preset, SessionSettings, Settings, StoreKind};
+pub use sessions::{Resolved, SessionSpec, canonical, check_region, known, resolve, same_place};
+pub use settings::{Limits, LoginFlow, Network, Preset, SessionSettings, Settings, StoreKind};
 
 /// The largest configuration file that is read.
 const MAX_FILE: u64 = 8 << 20;

@@ -87,7 +87,7 @@ fn add_place(specs: &mut Vec<SessionSpec>, start_url: &str, region: &str) {
     }
 }
 
-fn legacy_place(profile: &Section) -> Option<(&str, &str)> {
+pub(super) fn legacy_place(profile: &Section) -> Option<(&str, &str)> {
     if profile.get("sso_session").is_some() {
         return None;
     }
@@ -232,7 +232,7 @@ fn by_start_url(
     unnamed(url, region, known)
 }
 
-fn profile_session(profile: &Section, known: &[SessionSpec]) -> Option<SessionSpec> {
+pub(super) fn profile_session(profile: &Section, known: &[SessionSpec]) -> Option<SessionSpec> {
     if let Some(name) = profile.get("sso_session") {
         return known.iter().find(|spec| spec.name == name).cloned();
     }
@@ -281,7 +281,8 @@ pub fn same_place(a: &str, b: &str) -> bool {
     canonical(a) == canonical(b)
 }
 
-fn canonical(url: &str) -> String {
+/// The one form of all the ways to write a place.
+pub fn canonical(url: &str) -> String {
     let trimmed = url.trim().trim_end_matches(['/', '#']);
     match trimmed.split_once("://") {
         Some((scheme, rest)) => {
@@ -358,6 +359,7 @@ pub(super) fn read_mcp_file(path: &PathBuf) -> Option<SessionSettings> {
             .or_else(|| text("AWS_REGION"))
             .unwrap_or(DEFAULT_SSO_REGION)
             .to_owned(),
+        login_flow: None,
     })
 }
 

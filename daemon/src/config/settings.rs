@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use awsso_proto::{Failure, Reason};
+use awsso_proto::{Failure, Reason, v1};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -16,6 +16,13 @@ pub struct Settings {
     pub region: Option<String>,
     #[serde(rename = "session")]
     pub sessions: BTreeMap<String, SessionSettings>,
+    /// How a login goes when nobody says so.
+    pub login_flow: LoginFlow,
+    /// Whether `~/.aws/sso/cache` is shared with the AWS CLI and the SDKs.
+    /// Unsaid: yes, unless logins are kept in memory only.
+    pub share_with_aws_cli: Option<bool>,
+    /// A desktop notification before a session ends that cannot be renewed.
+    pub notify: bool,
     pub network: Network,
     pub store: StoreKind,
     /// Short names for accounts: name = account id or account name.
@@ -30,6 +37,19 @@ pub struct Settings {
 pub struct SessionSettings {
     pub start_url: String,
     pub region: String,
+    /// Goes before the one for all sessions.
+    #[serde(default)]
+    pub login_flow: Option<LoginFlow>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginFlow {
+    /// In the browser where there is one on this machine, else with a code.
+    #[default]
+    Auto,
+    Browser,
+    Device,
 }
 
 /// `[network]`
@@ -46,11 +66,24 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "StoreForm")]
 pub enum StoreKind {
-    /// A sealed file, mode 0600.
+    /// Files sealed with a key that the system's keyring holds; where there is
+    /// none, as `File`.
     #[default]
+    Keyring,
+    /// Files sealed with a key in a file beside them.
     File,
     /// Nowhere.
     Memory,
+}
+
+impl From<StoreKind> for v1::StoreKind {
+    fn from(kind: StoreKind) -> Self {
+        match kind {
+            StoreKind::Keyring => Self::Keyring,
+            StoreKind::File => Self::File,
+            StoreKind::Memory => Self::Memory,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,6 +96,7 @@ enum StoreForm {
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum StoreWord {
+    Keyring,
     File,
     Memory,
 }
@@ -71,6 +105,7 @@ impl From<StoreForm> for StoreKind {
     fn from(form: StoreForm) -> Self {
         let (StoreForm::Word(word) | StoreForm::Table { kind: word }) = form;
         match word {
+            StoreWord::Keyring => Self::Keyring,
             StoreWord::File => Self::File,
             StoreWord::Memory => Self::Memory,
         }
@@ -152,6 +187,18 @@ impl Settings {
         Ok(settings)
     }
 
+    pub fn login_flow(&self, session: &str) -> LoginFlow {
+        self.sessions
+            .get(session)
+            .and_then(|session| session.login_flow)
+            .unwrap_or(self.login_flow)
+    }
+
+    pub fn shares_with_aws_cli(&self) -> bool {
+        self.share_with_aws_cli
+            .unwrap_or(self.store != StoreKind::Memory)
+    }
+
     pub fn parse(text: &str) -> Result<Self, String> {
         let one_line = |error: toml::de::Error| {
             let at = error
@@ -209,6 +256,27 @@ mod tests {
             Settings::parse("store = 'file'").unwrap().store,
             StoreKind::File
         );
+    }
+
+    #[test]
+    fn a_session_may_have_a_flow_of_its_own() {
+        let settings = Settings::parse(
+            "login_flow = 'device'\n[session.a]\nstart_url = 'x'\nregion = 'y'\nlogin_flow = 'browser'\n",
+        )
+        .unwrap();
+        assert_eq!(settings.login_flow("a"), LoginFlow::Browser);
+        assert_eq!(settings.login_flow("b"), LoginFlow::Device);
+        assert_eq!(Settings::default().login_flow("a"), LoginFlow::Auto);
+        assert!(Settings::parse("login_flow = 'telepathy'").is_err());
+    }
+
+    #[test]
+    fn a_login_that_is_kept_in_memory_is_shared_only_when_a_person_says_so() {
+        let shares = |text| Settings::parse(text).unwrap().shares_with_aws_cli();
+        assert!(shares(""));
+        assert!(!shares("store = 'memory'"));
+        assert!(shares("share_with_aws_cli = true\nstore = 'memory'"));
+        assert!(!shares("share_with_aws_cli = false"));
     }
 
     #[test]

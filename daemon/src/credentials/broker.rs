@@ -107,6 +107,15 @@ impl Broker {
         self.flight.forget_value(&key, |held| held.is_same(bad));
     }
 
+    /// How many credentials of a session are in memory and alive.
+    pub fn held(&self, session: &str) -> u32 {
+        let now = self.clock.now();
+        let held = self
+            .flight
+            .count(|key, held| key.session == session && now < held.expires_at);
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
     /// Drops everything of a session.
     pub fn forget(&self, session: &str) {
         self.flight.forget(|key| key.session == session);

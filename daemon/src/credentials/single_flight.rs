@@ -90,6 +90,15 @@ where
         outcome.as_ref()?.as_ref().ok().cloned()
     }
 
+    /// How many values are held that `which` means.
+    pub fn count(&self, which: impl Fn(&K, &V) -> bool) -> usize {
+        let slots = self.lock();
+        let held = slots.iter().filter(
+            |(key, slot)| matches!(&*slot.outcome.borrow(), Some(Ok(value)) if which(key, value)),
+        );
+        held.count()
+    }
+
     /// Drops every value and every load whose key says so.
     pub fn forget(&self, which: impl Fn(&K) -> bool) {
         self.lock().retain(|key, _| !which(key));

@@ -96,6 +96,16 @@ pub fn is_executable(path: &std::path::Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
+/// Creates a folder and those above it, for its owner only; one that is there
+/// stays as it is.
+pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+}
+
 /// Group or others may write this file.
 pub fn others_can_write(path: &std::path::Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

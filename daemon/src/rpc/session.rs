@@ -7,7 +7,8 @@ use awsso_proto::{
     error::key,
     v1::{
         GetSessionRequest, GetSessionResponse, LoginDone, LoginFlow, LoginRequest, LoginResponse,
-        LogoutRequest, LogoutResponse, login_response::Event, session_server::Session as Service,
+        LogoutRequest, LogoutResponse, SessionRef, SessionStatus, WatchSessionRequest,
+        WatchSessionResponse, login_response::Event, session_server::Session as Service,
     },
 };
 use futures_util::future::join_all;
@@ -17,12 +18,14 @@ use tonic::{Request, Response, Status};
 
 use super::{STREAM_QUEUE, Services, Stream};
 use crate::{
-    config,
+    config::{self, Files},
     session::{Ask, Machine, Session, Ticket},
 };
 
 /// A status right after the daemon's start waits this long for the store.
 const STORE_LIMIT: Duration = Duration::from_millis(500);
+/// Somebody who watches sees the login of another tool this soon.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[tonic::async_trait]
 impl Service for Services {
@@ -32,23 +35,34 @@ impl Service for Services {
     ) -> Result<Response<GetSessionResponse>, Status> {
         let (_, files) = self.admit(&request)?;
         let reference = request.into_inner().session.unwrap_or_default();
-        // What cannot be resolved is not listed: a status answers whenever it can.
-        let current = config::resolve(&reference, &files, &self.sessions.specs())
-            .ok()
-            .map(|resolved| resolved.spec);
-        let mut sessions: BTreeMap<String, Session> = config::known(&files)
-            .iter()
-            .chain(&current)
-            .map(|spec| (spec.name.clone(), self.sessions.get(spec)))
-            .collect();
-        for session in self.sessions.all() {
-            sessions.entry(session.name().to_owned()).or_insert(session);
-        }
-        join_all(sessions.values().map(|session| session.loaded(STORE_LIMIT))).await;
-        Ok(Response::new(GetSessionResponse {
-            sessions: sessions.values().map(Session::status).collect(),
-            current: current.map(|spec| spec.name).unwrap_or_default(),
-        }))
+        Ok(Response::new(self.snapshot(&reference, &files).await))
+    }
+
+    type WatchStream = Stream<WatchSessionResponse>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchSessionRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let _ = self.admit(&request)?;
+        let reference = request.into_inner().session.unwrap_or_default();
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        let services = self.clone();
+        self.tracker.spawn(async move {
+            let stop = services.stop.clone();
+            let failure = tokio::select! {
+                failure = services.keep_telling(&reference, &sender) => failure,
+                () = stop.cancelled() => Some(Failure::new(
+                    Reason::ShuttingDown,
+                    "the daemon is stopping",
+                )),
+                () = sender.closed() => None,
+            };
+            if let Some(failure) = failure {
+                let _ = sender.send(Err(failure.into())).await; // the client hung up
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     type LoginStream = Stream<LoginResponse>;
@@ -59,14 +73,7 @@ impl Service for Services {
     ) -> Result<Response<Self::LoginStream>, Status> {
         let (_, files) = self.admit(&request)?;
         let request = request.into_inner();
-        if request.flow() == LoginFlow::Browser {
-            return Err(Failure::new(
-                Reason::InvalidArgument,
-                "the browser flow is not part of this version yet",
-            )
-            .with(key::HINT, "leave --flow out, or use --flow device")
-            .into());
-        }
+        let wanted = request.flow();
         let session = self.session(request.session, &files)?;
         session.loaded(STORE_LIMIT).await;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
@@ -76,15 +83,15 @@ impl Service for Services {
             (false, true) => Ask::Anew,
             (false, false) => Ask::IfNeeded,
         };
-        let ticket = session.login(how).await?;
+        let setting = files.settings.login_flow(session.name());
+        let ticket = session
+            .login(how, wanted, setting, request.can_open_browser)
+            .await?;
         let stop = self.stop.clone();
         self.tracker.spawn(async move {
             let outcome = tokio::select! {
                 outcome = follow(&session, machine, ticket, &sender) => outcome,
-                () = stop.cancelled() => Err(Failure::new(
-                    Reason::ShuttingDown,
-                    "the daemon is stopping; the login goes on when it is back",
-                )),
+                () = stop.cancelled() => Err(interrupted(&session)),
                 () = sender.closed() => return,
             };
             let last = outcome.map_err(|failure| failure.with(key::SESSION, session.name()).into());
@@ -118,7 +125,73 @@ impl Service for Services {
     }
 }
 
-/// Sends the prompt when there is one, and returns how the login ended.
+impl Services {
+    /// Every session that the files name, that is in use, or that the client means.
+    async fn snapshot(&self, reference: &SessionRef, files: &Files) -> GetSessionResponse {
+        // What cannot be resolved is not listed: a status answers whenever it can.
+        let current = config::resolve(reference, files, &self.sessions.specs())
+            .ok()
+            .map(|resolved| resolved.spec);
+        let mut sessions: BTreeMap<String, Session> = config::known(files)
+            .iter()
+            .chain(&current)
+            .map(|spec| (spec.name.clone(), self.sessions.get(spec)))
+            .collect();
+        for session in self.sessions.all() {
+            sessions.entry(session.name().to_owned()).or_insert(session);
+        }
+        let looks = join_all(sessions.values().map(|session| session.look(STORE_LIMIT)));
+        let store = tokio::time::timeout(STORE_LIMIT, self.sessions.store());
+        let (_, store) = tokio::join!(looks, store);
+        let status = |session: &Session| SessionStatus {
+            credentials: self.broker.held(session.name()),
+            ..session.status()
+        };
+        GetSessionResponse {
+            sessions: sessions.values().map(status).collect(),
+            current: current.map(|spec| spec.name).unwrap_or_default(),
+            store: store.ok(),
+        }
+    }
+
+    /// Sends what is, then every change; returns why it cannot go on.
+    async fn keep_telling(
+        &self,
+        reference: &SessionRef,
+        to: &mpsc::Sender<Result<WatchSessionResponse, Status>>,
+    ) -> Option<Failure> {
+        let mut revision = self.sessions.revision();
+        let mut told = None;
+        loop {
+            revision.mark_unchanged();
+            let files = match self.config.files() {
+                Ok(files) => files,
+                Err(failure) => return Some(failure),
+            };
+            let status = Some(self.snapshot(reference, &files).await);
+            if status != told {
+                told.clone_from(&status);
+                to.send(Ok(WatchSessionResponse { status })).await.ok()?;
+            }
+            // Other tools do not tell us when they log in.
+            if let Ok(changed) = tokio::time::timeout(LOOK_EVERY, revision.changed()).await {
+                changed.ok()?;
+            }
+        }
+    }
+}
+
+/// What a client is told whose login the end of the daemon interrupts.
+fn interrupted(session: &Session) -> Failure {
+    let text = match session.flow_in_progress() {
+        Some(LoginFlow::Browser) => "the daemon is stopping; log in again when it is back",
+        _ => "the daemon is stopping; the login goes on when it is back",
+    };
+    Failure::new(Reason::ShuttingDown, text)
+}
+
+/// Sends what a person must do, anew when that changes, and returns how the
+/// login ended.
 async fn follow(
     session: &Session,
     mut machine: watch::Receiver<Arc<Machine>>,
@@ -141,17 +214,20 @@ async fn follow(
             ));
         }
     };
-    let mut prompted = false;
+    let mut prompted = None;
     loop {
         let current = Arc::clone(&machine.borrow_and_update());
-        if current.attempt() != number {
+        if current.number() != number {
             return Err(Failure::new(
                 Reason::LoginRequired,
                 "the login was given up by a logout",
             ));
         }
-        if let Some(prompt) = session.prompt(&current, joined).filter(|_| !prompted) {
-            prompted = true;
+        // A prompt that changes was changed by somebody else.
+        let prompt = session.prompt(&current, joined || prompted.is_some());
+        let is_new = |link: &String| prompted.as_ref() != Some(link);
+        if let Some(prompt) = prompt.filter(|prompt| is_new(&prompt.verification_uri_complete)) {
+            prompted = Some(prompt.verification_uri_complete.clone());
             let event = Some(Event::Prompt(prompt));
             if to.send(Ok(LoginResponse { event })).await.is_err() {
                 // Nobody watches; the login goes on without.

@@ -1,24 +1,33 @@
 //! The loop that performs what the machine decides, and publishes what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::ExposeSecret as _;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
     Ask, Command, Ticket,
-    event::{Effect, Event},
+    aws_cache::AwsCache,
+    event::{Effect, Event, Started},
     oidc::Oidc,
     state::Machine,
     store::{Record, Store},
-    token::Token,
+    token::{Grant, Token},
 };
-use crate::limiter::{Limiter, Repeat};
+use crate::{
+    config::Config,
+    limiter::{Limiter, Repeat},
+    os::notify,
+};
 
 /// The portal is told of a logout, but nobody waits longer for it.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
@@ -27,13 +36,21 @@ const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Actor {
     pub oidc: Oidc,
     pub limiter: Arc<Limiter>,
+    pub config: Arc<Config>,
     pub store: Store,
+    pub cache: AwsCache,
     pub machine: Machine,
     pub publish: watch::Sender<Arc<Machine>>,
+    /// Told of every change, for those who watch all sessions.
+    pub revision: watch::Sender<u64>,
     pub inbox: mpsc::Receiver<Command>,
     pub tasks: JoinSet<Event>,
     /// Answered when the portal has been told.
     pub logout_reply: Option<(oneshot::Sender<bool>, bool)>,
+    /// Who waits for the browser, and for which attempt.
+    pub browser: Option<(u64, AbortHandle)>,
+    /// The keyring was locked when it was needed; its opening is waited for.
+    pub awaits_keyring: bool,
 }
 
 impl Actor {
@@ -51,39 +68,84 @@ impl Actor {
                 },
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(event) => self.on(event).await,
+                    Err(error) if error.is_cancelled() => {}
                     Err(error) => warn!(session = %self.oidc.spec.name, %error, "a call of the session failed"),
                 },
                 () = clock.wait_until(wake) => self.on(Event::Tick).await,
+                () = self.store.keyring_opened(), if self.awaits_keyring => self.keyring_opened().await,
             }
         }
     }
 
     async fn load(&mut self) {
-        let (store, spec) = (self.store.clone(), self.oidc.spec.clone());
-        let record = tokio::task::spawn_blocking(move || store.load(&spec))
-            .await
-            .unwrap_or_default();
-        self.on(Event::Loaded {
-            registration: record.registration,
-            token: record.token,
-            grant: record.grant,
-        })
-        .await;
+        let loaded = self.store.load(&self.oidc.spec).await;
+        self.awaits_keyring = loaded.locked.is_some();
+        self.on(Event::Loaded(loaded)).await;
+        self.look_if_needed().await;
+    }
+
+    /// What could not be opened is opened now; what was kept in the file since
+    /// moves to the keyring.
+    async fn keyring_opened(&mut self) {
+        self.awaits_keyring = false;
+        if self.machine.is_locked() {
+            self.load().await;
+        } else {
+            self.save().await;
+        }
+    }
+
+    /// Before a person is asked: whatever could spare them that.
+    async fn look_if_needed(&mut self) {
+        if !self.machine.wants_a_token(self.oidc.clock.now()) {
+            return;
+        }
+        self.store.ask_keyring_again();
+        if let Some(event) = self.found().await {
+            self.on(event).await;
+        }
+    }
+
+    /// The token of another tool that has logged in to the same place.
+    async fn found(&self) -> Option<Event> {
+        let (cache, now) = (self.cache.clone(), self.oidc.clock.now());
+        let found = tokio::task::spawn_blocking(move || cache.find(now)).await;
+        let token = found.ok().flatten()?;
+        self.machine
+            .would_take(&token, now)
+            .then_some(Event::Found(token))
     }
 
     async fn command(&mut self, command: Command) {
         match command {
-            Command::Login { how, reply } => {
-                let joined = self.machine.login_in_progress();
+            Command::Look { reply } => {
+                self.look_if_needed().await;
+                let _ = reply.send(()); // the client hung up
+            }
+            Command::Login {
+                how,
+                flow,
+                insist,
+                reply,
+            } => {
+                if how != Ask::Anew {
+                    self.look_if_needed().await;
+                }
+                let (waited, attempt) = (self.machine.login_in_progress(), self.machine.attempt());
+                let ask = |force| Event::LoginAsked {
+                    force,
+                    flow,
+                    insist,
+                };
                 match how {
-                    Ask::IfNeeded => self.on(Event::LoginAsked { force: false }).await,
-                    Ask::Anew => self.on(Event::LoginAsked { force: true }).await,
+                    Ask::IfNeeded => self.on(ask(false)).await,
+                    Ask::Anew => self.on(ask(true)).await,
                     Ask::OnlyJoin => {}
                 }
                 let ticket = if self.machine.login_in_progress() {
                     Ticket::Attempt {
-                        number: self.machine.attempt(),
-                        joined,
+                        number: self.machine.number(),
+                        joined: waited && self.machine.attempt() == attempt,
                     }
                 } else if how == Ask::OnlyJoin && !self.holds_usable_token() {
                     Ticket::NoneInProgress
@@ -117,37 +179,68 @@ impl Actor {
     }
 
     async fn on(&mut self, event: Event) {
-        let name = &self.oidc.spec.name;
-        let now = self.oidc.clock.now();
-        let before = self.machine.state(now);
-        let effects = self.machine.on(event, now);
-        let after = self.machine.state(now);
-        if before != after {
-            info!(
-                session = %name,
-                from = before.word(),
-                to = after.word(),
-                error = self.machine.last_error().map(|failure| failure.reason.name()),
-                "session state"
-            );
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = self.oidc.clock.now();
+            let before = self.machine.state(now);
+            let effects = self.machine.on(event, now);
+            let after = self.machine.state(now);
+            if before != after {
+                info!(
+                    session = %self.oidc.spec.name,
+                    from = before.word(),
+                    to = after.word(),
+                    error = self.machine.last_error().map(|failure| failure.reason.name()),
+                    "session state"
+                );
+            }
+            for effect in effects {
+                events.extend(self.perform(effect).await);
+            }
         }
-        for effect in effects {
-            self.perform(effect).await;
-        }
+        self.leave_the_browser();
         self.publish.send_replace(Arc::new(self.machine.clone()));
+        self.revision.send_modify(|revision| *revision += 1);
     }
 
-    async fn perform(&mut self, effect: Effect) {
+    /// Closes the port of a login that has ended or goes on in another way.
+    fn leave_the_browser(&mut self) {
+        let awaited = self
+            .machine
+            .login_in_progress()
+            .then(|| self.machine.attempt());
+        if let Some((_, task)) = self
+            .browser
+            .take_if(|(attempt, _)| Some(*attempt) != awaited)
+        {
+            task.abort();
+        }
+    }
+
+    /// Returns what came of it, where that is known at once.
+    async fn perform(&mut self, effect: Effect) -> Option<Event> {
         let (oidc, limiter) = (self.oidc.clone(), Arc::clone(&self.limiter));
         match effect {
-            Effect::StartLogin {
-                attempt,
-                registration,
-            } => {
+            Effect::StartInBrowser { attempt } => {
                 self.tasks.spawn(async move {
-                    let result = oidc.start(&limiter, registration).await;
+                    let started = oidc.start_in_browser(&limiter).await;
+                    let result = started.map(Started::Browser);
                     Event::LoginStarted { attempt, result }
                 });
+            }
+            Effect::StartOnDevice { attempt, cached } => {
+                self.tasks.spawn(async move {
+                    let started = oidc.start_on_a_device(&limiter, cached).await;
+                    let result = started.map(|(client, grant)| Started::Device(client, grant));
+                    Event::LoginStarted { attempt, result }
+                });
+            }
+            Effect::AwaitBrowser { attempt, grant } => {
+                let task = self.tasks.spawn(async move {
+                    let answer = oidc.finish_in_browser(&grant).await;
+                    Event::Answered { attempt, answer }
+                });
+                self.browser = Some((attempt, task));
             }
             Effect::Poll {
                 attempt,
@@ -156,7 +249,7 @@ impl Actor {
             } => {
                 self.tasks.spawn(async move {
                     let answer = oidc.poll(&registration, &grant).await;
-                    Event::Polled { attempt, answer }
+                    Event::Answered { attempt, answer }
                 });
             }
             Effect::Renew {
@@ -170,6 +263,13 @@ impl Actor {
                 });
             }
             Effect::Save => self.save().await,
+            Effect::Share { login } => self.share(login).await,
+            Effect::Unshare(token) => {
+                let cache = self.cache.clone();
+                let _ = tokio::task::spawn_blocking(move || cache.withdraw(token)).await; // it logs
+            }
+            Effect::LookAround => return Some(self.found().await.unwrap_or(Event::Tick)),
+            Effect::WarnOfEnd(end) => self.warn_of_end(end),
             Effect::EndPortalSession(token) => {
                 let reply = self.logout_reply.take();
                 self.tasks.spawn(async move {
@@ -181,19 +281,62 @@ impl Actor {
                 });
             }
         }
+        None
     }
 
-    async fn save(&self) {
-        let (store, spec) = (self.store.clone(), self.oidc.spec.clone());
-        let record = Record {
-            registration: self.machine.registration().cloned(),
-            token: self.machine.token().cloned(),
-            grant: self.machine.grant().cloned(),
+    async fn save(&mut self) {
+        let grant = match self.machine.grant() {
+            Some(Grant::Device(grant)) => Some(grant.clone()),
+            // A listener does not outlive the daemon.
+            Some(Grant::Browser(_)) | None => None,
         };
-        let saved = tokio::task::spawn_blocking(move || store.save(&spec, record)).await;
-        if let Ok(Err(failure)) = saved {
-            warn!(session = %self.oidc.spec.name, %failure, "the session lives in memory only");
+        let record = Record {
+            registrations: self.machine.registrations().clone(),
+            token: self
+                .machine
+                .token()
+                .filter(|token| !token.is_taken_over())
+                .cloned(),
+            grant,
+            declined: self.machine.declined(),
+        };
+        match self.store.save(&self.oidc.spec, record).await {
+            Ok(in_its_place) => self.awaits_keyring = !in_its_place,
+            Err(failure) => {
+                warn!(session = %self.oidc.spec.name, %failure, "the session lives in memory only");
+            }
         }
+    }
+
+    async fn share(&self, login: bool) {
+        let Some(token) = self.machine.token().cloned() else {
+            return;
+        };
+        let (cache, now) = (self.cache.clone(), self.oidc.clock.now());
+        let left = move || cache.leave(&token, login, now);
+        let _ = tokio::task::spawn_blocking(left).await; // it logs
+    }
+
+    /// Opt-in: `notify = true`.
+    fn warn_of_end(&mut self, end: SystemTime) {
+        let wanted = self.config.files().is_ok_and(|files| files.settings.notify);
+        info!(session = %self.oidc.spec.name, notify = wanted, "the session ends soon and cannot be renewed");
+        if !wanted {
+            return;
+        }
+        let name = self.oidc.spec.name.clone();
+        let left = end
+            .duration_since(self.oidc.clock.now())
+            .unwrap_or_default();
+        let minutes = left.as_secs().div_ceil(60);
+        self.tasks.spawn(async move {
+            let summary = format!("The AWS login to {name} ends in {minutes} min");
+            let body = format!("It cannot be renewed. To log in again: awsso login {name} --force");
+            if let Err(error) = notify::notify(&summary, &body).await {
+                warn!(session = %name, error, "no notification was shown");
+            }
+            Event::Tick
+        });
     }
 }
 

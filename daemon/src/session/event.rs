@@ -1,27 +1,31 @@
 //! What happens to a session's machine, and what it wants done.
 
+use std::time::SystemTime;
+
 use awsso_proto::Failure;
 
-use super::token::{Grant, Registration, Token};
+use super::token::{
+    BrowserGrant, DeviceGrant, Flow, Registration, Registrations, Token, TokenDigest,
+};
 
 #[derive(Debug)]
 pub enum Event {
-    /// What the store held when the daemon started.
-    Loaded {
-        registration: Option<Registration>,
-        token: Option<Token>,
-        grant: Option<Grant>,
-    },
+    /// What the store held.
+    Loaded(Loaded),
     LoginAsked {
         force: bool,
+        flow: Flow,
+        /// A person named the flow: a login in progress changes to it.
+        insist: bool,
     },
     LoginStarted {
         attempt: u64,
-        result: Result<(Registration, Grant), Failure>,
+        result: Result<Started, Failure>,
     },
-    Polled {
+    /// A poll was answered, or the browser came back.
+    Answered {
         attempt: u64,
-        answer: PollAnswer,
+        answer: LoginAnswer,
     },
     RenewalAsked,
     Renewed {
@@ -32,13 +36,34 @@ pub enum Event {
     Rejected {
         generation: u64,
     },
+    /// Another tool's token lies in the shared cache.
+    Found(Token),
     LogoutAsked,
     /// A deadline came, or may have come.
     Tick,
 }
 
+/// What a login waits for.
 #[derive(Debug)]
-pub enum PollAnswer {
+pub enum Started {
+    Browser(BrowserGrant),
+    Device(Registration, DeviceGrant),
+}
+
+/// What survives a restart.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub registrations: Registrations,
+    pub token: Option<Token>,
+    pub grant: Option<DeviceGrant>,
+    /// A token of another tool that is not wanted any more.
+    pub declined: Option<TokenDigest>,
+    /// There is a login in the store that cannot be opened now, and why.
+    pub locked: Option<String>,
+}
+
+#[derive(Debug)]
+pub enum LoginAnswer {
     Token(Token),
     Pending,
     SlowDown,
@@ -58,14 +83,22 @@ pub enum RenewAnswer {
 
 #[derive(Debug)]
 pub enum Effect {
-    StartLogin {
+    StartInBrowser {
         attempt: u64,
-        registration: Option<Registration>,
+    },
+    StartOnDevice {
+        attempt: u64,
+        cached: Option<Registration>,
     },
     Poll {
         attempt: u64,
         registration: Registration,
-        grant: Grant,
+        grant: DeviceGrant,
+    },
+    /// Wait for the browser, and exchange the code that it brings.
+    AwaitBrowser {
+        attempt: u64,
+        grant: BrowserGrant,
     },
     Renew {
         generation: u64,
@@ -73,5 +106,16 @@ pub enum Effect {
         token: Token,
     },
     Save,
+    /// Other tools may use the token: in the shared cache.
+    Share {
+        /// A person has just logged in.
+        login: bool,
+    },
+    /// What was shared is void: this token, and what was left before it.
+    Unshare(Option<TokenDigest>),
+    /// Another tool may have left a newer token.
+    LookAround,
+    /// A session that cannot be renewed ends soon.
+    WarnOfEnd(SystemTime),
     EndPortalSession(Token),
 }

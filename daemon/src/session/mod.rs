@@ -3,11 +3,15 @@
 //! the end; logout wins over whatever is in flight.
 
 mod actor;
+mod authorization_code;
+mod aws_cache;
+mod callback;
 mod event;
 mod oidc;
 mod state;
 mod store;
 mod token;
+mod vault;
 
 use std::{
     collections::HashMap,
@@ -18,7 +22,7 @@ use std::{
 use awsso_proto::{
     Failure, Reason,
     error::key,
-    v1::{self, SessionState, timestamp},
+    v1::{self, LoginFlow, SessionState, StoreStatus, timestamp},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
@@ -30,13 +34,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     aws::Aws,
     clock::Clock,
-    config::SessionSpec,
+    config::{self, Config, SessionSpec},
     limiter::{Limiter, Limiters, chance},
 };
 use actor::Actor;
+use aws_cache::AwsCache;
 use oidc::Oidc;
 pub use state::Machine;
 pub use store::Store;
+use token::{Flow, Grant};
+pub use vault::Vault;
 
 /// Sessions beyond this many push out those that hold nothing.
 const MAX_SESSIONS: usize = 256;
@@ -47,6 +54,7 @@ const RENEWAL_LIMIT: Duration = Duration::from_secs(30);
 /// What every session needs.
 #[derive(Debug, Clone)]
 pub struct Parts {
+    pub config: Arc<Config>,
     pub aws: Aws,
     pub clock: Clock,
     pub store: Store,
@@ -60,6 +68,7 @@ pub struct Parts {
 pub struct Sessions {
     parts: Parts,
     map: Arc<Mutex<HashMap<String, Session>>>,
+    revision: watch::Sender<u64>,
 }
 
 impl Sessions {
@@ -67,6 +76,7 @@ impl Sessions {
     pub fn new(parts: Parts) -> Self {
         let sessions = Self {
             map: Arc::default(),
+            revision: watch::Sender::default(),
             parts,
         };
         for spec in sessions.parts.store.sessions() {
@@ -87,7 +97,7 @@ impl Sessions {
         if map.len() >= MAX_SESSIONS {
             map.retain(|_, session| session.holds_something());
         }
-        let session = Session::start(spec.clone(), &self.parts);
+        let session = Session::start(spec.clone(), &self.parts, self.revision.clone());
         map.insert(spec.name.clone(), session.clone());
         session
     }
@@ -100,6 +110,16 @@ impl Sessions {
 
     pub fn specs(&self) -> Vec<SessionSpec> {
         self.all().into_iter().map(|session| session.spec).collect()
+    }
+
+    /// Changes with every change of any session.
+    pub fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Where logins are kept between two runs of the daemon.
+    pub async fn store(&self) -> StoreStatus {
+        self.parts.store.status().await
     }
 }
 
@@ -115,8 +135,14 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Command {
+    /// Another tool may have logged in.
+    Look {
+        reply: oneshot::Sender<()>,
+    },
     Login {
         how: Ask,
+        flow: Flow,
+        insist: bool,
         reply: oneshot::Sender<Ticket>,
     },
     Logout {
@@ -165,13 +191,14 @@ impl Access {
 }
 
 impl Session {
-    fn start(spec: SessionSpec, parts: &Parts) -> Self {
+    fn start(spec: SessionSpec, parts: &Parts, revision: watch::Sender<u64>) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let machine = Machine::new(chance());
         let (publish, watch) = watch::channel(Arc::new(machine.clone()));
+        let place = config::canonical(&spec.start_url);
         let limiter = parts
             .limiters
-            .of(&format!("portal {} {}", spec.region, spec.start_url));
+            .of(&format!("portal {} {place}", spec.region));
         let oidc = Oidc {
             aws: parts.aws.clone(),
             clock: parts.clock.clone(),
@@ -180,12 +207,17 @@ impl Session {
         let actor = Actor {
             oidc,
             limiter: Arc::clone(&limiter),
+            config: Arc::clone(&parts.config),
             store: parts.store.clone(),
+            cache: AwsCache::new(Arc::clone(&parts.config), spec.clone()),
             machine,
             publish,
+            revision,
             inbox,
             tasks: JoinSet::new(),
             logout_reply: None,
+            browser: None,
+            awaits_keyring: false,
         };
         parts.tracker.spawn(actor.run(parts.stop.clone()));
         Self {
@@ -242,9 +274,47 @@ impl Session {
         let _ = tokio::time::timeout(limit, loaded).await; // what is known then is answered
     }
 
-    pub async fn login(&self, how: Ask) -> Result<Ticket, Failure> {
+    /// Takes over what another tool has logged in to since, at most for `limit`.
+    pub async fn look(&self, limit: Duration) {
+        self.loaded(limit).await;
+        let machine = self.current();
+        if !machine.is_loaded() || !machine.wants_a_token(self.clock.now()) {
+            return;
+        }
+        let looked = async {
+            let (reply, answer) = oneshot::channel();
+            self.send(Command::Look { reply }).await?;
+            answer.await.map_err(|_| stopping())
+        };
+        let _ = tokio::time::timeout(limit, looked).await; // what is known then is answered
+    }
+
+    /// `wanted` is what the person said, `setting` what their configuration says.
+    pub async fn login(
+        &self,
+        how: Ask,
+        wanted: LoginFlow,
+        setting: config::LoginFlow,
+        can_open_browser: bool,
+    ) -> Result<Ticket, Failure> {
+        let flow = match (wanted, setting) {
+            (LoginFlow::Browser, _) | (LoginFlow::Unspecified, config::LoginFlow::Browser) => {
+                Flow::Browser
+            }
+            (LoginFlow::Device, _) | (LoginFlow::Unspecified, config::LoginFlow::Device) => {
+                Flow::Device
+            }
+            (LoginFlow::Unspecified, config::LoginFlow::Auto) if can_open_browser => Flow::Browser,
+            (LoginFlow::Unspecified, config::LoginFlow::Auto) => Flow::Device,
+        };
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Login { how, reply }).await?;
+        self.send(Command::Login {
+            how,
+            flow,
+            insist: wanted != LoginFlow::Unspecified,
+            reply,
+        })
+        .await?;
         answer.await.map_err(|_| stopping())
     }
 
@@ -259,6 +329,10 @@ impl Session {
     /// A token that AWS should accept now, renewed first if need be.
     pub async fn token(&self) -> Result<Access, Failure> {
         self.loaded(RENEWAL_LIMIT).await;
+        if let Some(access) = access(&self.current(), self.clock.now()) {
+            return Ok(access);
+        }
+        self.look(RENEWAL_LIMIT).await;
         let machine = self.current();
         if let Some(access) = access(&machine, self.clock.now()) {
             return Ok(access);
@@ -304,18 +378,36 @@ impl Session {
                 .map(|failure| failure.message.clone())
                 .unwrap_or_default(),
             pending_login: self.prompt(&machine, false),
+            why: machine.why(now).unwrap_or_default(),
+            taken_over: machine.token().is_some_and(token::Token::is_taken_over),
+            renewals: u32::try_from(machine.renewals()).unwrap_or(u32::MAX),
+            credentials: 0,
         }
+    }
+
+    pub fn flow_in_progress(&self) -> Option<LoginFlow> {
+        self.current().grant().map(|grant| grant.flow().into())
     }
 
     /// What a person needs to finish the login in progress.
     pub fn prompt(&self, machine: &Machine, joined: bool) -> Option<v1::LoginPrompt> {
-        machine.grant().map(|grant| v1::LoginPrompt {
+        let grant = machine.grant()?;
+        let (uri, complete, code) = match grant {
+            Grant::Browser(grant) => (&grant.authorization_uri, &grant.authorization_uri, ""),
+            Grant::Device(grant) => (
+                &grant.verification_uri,
+                &grant.verification_uri_complete,
+                grant.user_code.as_str(),
+            ),
+        };
+        Some(v1::LoginPrompt {
             session: self.spec.name.clone(),
-            verification_uri: grant.verification_uri.clone(),
-            verification_uri_complete: grant.verification_uri_complete.clone(),
-            user_code: grant.user_code.clone(),
-            expires_at: Some(timestamp(grant.expires_at)),
+            verification_uri: uri.clone(),
+            verification_uri_complete: complete.clone(),
+            user_code: code.to_owned(),
+            expires_at: Some(timestamp(grant.expires_at())),
             joined,
+            flow: LoginFlow::from(grant.flow()).into(),
         })
     }
 
@@ -341,6 +433,13 @@ impl Session {
                 _ if machine.token().is_some() => Failure::new(
                     Reason::LoginExpired,
                     format!("the login to {name} has expired"),
+                ),
+                _ if machine.is_locked() => Failure::new(
+                    Reason::LoginRequired,
+                    format!(
+                        "not logged in to {name}: {}",
+                        machine.why(self.clock.now()).unwrap_or_default()
+                    ),
                 ),
                 _ => Failure::new(Reason::LoginRequired, format!("not logged in to {name}")),
             },

@@ -7,8 +7,10 @@ use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
 use awsso_proto::{Failure, Reason};
 
 use super::{
-    event::{PollAnswer, RenewAnswer},
-    token::{Grant, Registration, Token},
+    authorization_code::CODE_GRANT,
+    callback::REGISTERED_URI,
+    event::{LoginAnswer, RenewAnswer},
+    token::{DeviceGrant, Flow, Origin, Registration, Token},
 };
 use crate::{
     aws::Aws,
@@ -17,7 +19,7 @@ use crate::{
     limiter::{Fault, Limiter, Repeat, fault},
 };
 
-const SCOPE: &str = "sso:account:access";
+pub(super) const SCOPE: &str = "sso:account:access";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const REFRESH_GRANT: &str = "refresh_token";
 const CLIENT_NAME: &str = "awsso";
@@ -40,11 +42,11 @@ pub struct Oidc {
 impl Oidc {
     /// Registers if need be, then asks for a device code. A cached registration
     /// that AWS has forgotten is replaced, once.
-    pub async fn start(
+    pub async fn start_on_a_device(
         &self,
         limiter: &Limiter,
         cached: Option<Registration>,
-    ) -> Result<(Registration, Grant), Failure> {
+    ) -> Result<(Registration, DeviceGrant), Failure> {
         if let Some(registration) = cached {
             match self.device_authorization(limiter, &registration).await {
                 Ok(grant) => return Ok((registration, grant)),
@@ -53,7 +55,7 @@ impl Oidc {
             }
         }
         let registration = self
-            .register(limiter)
+            .register(limiter, Flow::Device)
             .await
             .map_err(|fault| self.login_failure(fault))?;
         let grant = self
@@ -63,18 +65,28 @@ impl Oidc {
         Ok((registration, grant))
     }
 
-    async fn register(&self, limiter: &Limiter) -> Result<Registration, Fault> {
+    /// What the AWS CLI registers, under a name of our own.
+    pub(super) async fn register(
+        &self,
+        limiter: &Limiter,
+        flow: Flow,
+    ) -> Result<Registration, Fault> {
         let client = self.client()?;
         let output = limiter
             .call("RegisterClient", Repeat::Freely, || {
-                client
+                let request = client
                     .register_client()
                     .client_name(CLIENT_NAME)
                     .client_type("public")
-                    .scopes(SCOPE)
-                    .grant_types(DEVICE_GRANT)
-                    .grant_types(REFRESH_GRANT)
-                    .send()
+                    .scopes(SCOPE);
+                let request = match flow {
+                    Flow::Browser => request
+                        .grant_types(CODE_GRANT)
+                        .redirect_uris(REGISTERED_URI)
+                        .issuer_url(&self.spec.start_url),
+                    Flow::Device => request.grant_types(DEVICE_GRANT),
+                };
+                request.grant_types(REFRESH_GRANT).send()
             })
             .await?;
         let (Some(client_id), Some(client_secret)) = (output.client_id, output.client_secret)
@@ -96,7 +108,7 @@ impl Oidc {
         &self,
         limiter: &Limiter,
         registration: &Registration,
-    ) -> Result<Grant, Fault> {
+    ) -> Result<DeviceGrant, Fault> {
         use secrecy::ExposeSecret as _;
         let client = self.client()?;
         let output = limiter
@@ -116,7 +128,7 @@ impl Oidc {
         ) else {
             return Err(incomplete("StartDeviceAuthorization"));
         };
-        Ok(Grant {
+        Ok(DeviceGrant {
             device_code: device_code.into(),
             verification_uri_complete: output
                 .verification_uri_complete
@@ -132,11 +144,11 @@ impl Oidc {
     }
 
     /// One poll for the token. Not retried: the machine polls again.
-    pub async fn poll(&self, registration: &Registration, grant: &Grant) -> PollAnswer {
+    pub async fn poll(&self, registration: &Registration, grant: &DeviceGrant) -> LoginAnswer {
         use secrecy::ExposeSecret as _;
         let client = match self.client() {
             Ok(client) => client,
-            Err(fault) => return PollAnswer::Failed(fault.into()),
+            Err(fault) => return LoginAnswer::Failed(fault.into()),
         };
         let result = client
             .create_token()
@@ -148,28 +160,29 @@ impl Oidc {
             .await;
         let fault = match result {
             Ok(output) => {
-                return self
-                    .token(output)
-                    .map_or_else(|fault| PollAnswer::Failed(fault.into()), PollAnswer::Token);
+                return self.token(output, Flow::Device).map_or_else(
+                    |fault| LoginAnswer::Failed(fault.into()),
+                    LoginAnswer::Token,
+                );
             }
             Err(error) => fault(&error),
         };
-        let ended = |reason, text| PollAnswer::Failed(Failure::new(reason, text));
+        let ended = |reason, text| LoginAnswer::Failed(Failure::new(reason, text));
         match fault.code() {
-            "AuthorizationPendingException" => PollAnswer::Pending,
-            "SlowDownException" => PollAnswer::SlowDown,
+            "AuthorizationPendingException" => LoginAnswer::Pending,
+            "SlowDownException" => LoginAnswer::SlowDown,
             "ExpiredTokenException" => {
                 ended(Reason::LoginExpired, "nobody confirmed the code in time")
             }
             "AccessDeniedException" => ended(Reason::LoginDenied, "the login was denied"),
-            "InvalidClientException" | "UnauthorizedClientException" => PollAnswer::UnknownClient,
+            "InvalidClientException" | "UnauthorizedClientException" => LoginAnswer::UnknownClient,
             _ => match fault {
-                Fault::Throttled => PollAnswer::SlowDown,
+                Fault::Throttled => LoginAnswer::SlowDown,
                 nameless @ Fault::Refused { .. } if nameless.is_nameless() => {
-                    PollAnswer::NotNow(Failure::from(nameless).message)
+                    LoginAnswer::NotNow(Failure::from(nameless).message)
                 }
-                Fault::Unavailable { what, .. } => PollAnswer::NotNow(what),
-                refused @ Fault::Refused { .. } => PollAnswer::Failed(self.login_failure(refused)),
+                Fault::Unavailable { what, .. } => LoginAnswer::NotNow(what),
+                refused @ Fault::Refused { .. } => LoginAnswer::Failed(self.login_failure(refused)),
             },
         }
     }
@@ -178,7 +191,7 @@ impl Oidc {
     /// machine knows when to try again.
     pub async fn renew(&self, registration: &Registration, token: &Token) -> RenewAnswer {
         use secrecy::ExposeSecret as _;
-        let Some(refresh) = &token.refresh else {
+        let (Some(refresh), Origin::Login(flow)) = (&token.refresh, token.origin) else {
             return RenewAnswer::Refused("there is no refresh token".to_owned());
         };
         let client = match self.client() {
@@ -195,7 +208,7 @@ impl Oidc {
             .await;
         let answer = result
             .map_err(|error| fault(&error))
-            .and_then(|output| self.token(output));
+            .and_then(|output| self.token(output, flow));
         match answer {
             Ok(token) => RenewAnswer::Token(token),
             Err(nameless) if nameless.is_nameless() => {
@@ -209,7 +222,7 @@ impl Oidc {
         }
     }
 
-    fn token(&self, output: CreateTokenOutput) -> Result<Token, Fault> {
+    pub(super) fn token(&self, output: CreateTokenOutput, flow: Flow) -> Result<Token, Fault> {
         let Some(access) = output.access_token else {
             return Err(incomplete("CreateToken"));
         };
@@ -218,6 +231,7 @@ impl Oidc {
             refresh: output.refresh_token.map(Into::into),
             issued_at: self.clock.now(),
             expires_at: self.after(output.expires_in, DEFAULT_TOKEN_LIFE),
+            origin: Origin::Login(flow),
         })
     }
 
@@ -226,7 +240,7 @@ impl Oidc {
         self.clock.now() + Duration::from_secs(u64::from(seconds.unsigned_abs()))
     }
 
-    fn client(&self) -> Result<aws_sdk_ssooidc::Client, Fault> {
+    pub(super) fn client(&self) -> Result<aws_sdk_ssooidc::Client, Fault> {
         self.aws
             .oidc(&self.spec.region)
             .map_err(|failure| Fault::Refused {
@@ -237,7 +251,7 @@ impl Oidc {
     }
 
     /// A login that could not be: what a person can check comes first.
-    fn login_failure(&self, fault: Fault) -> Failure {
+    pub(super) fn login_failure(&self, fault: Fault) -> Failure {
         match fault {
             Fault::Refused { code, message, .. } => Failure::new(
                 Reason::NotFound,
@@ -255,7 +269,7 @@ impl Oidc {
     }
 }
 
-fn is_unknown_client(fault: &Fault) -> bool {
+pub(super) fn is_unknown_client(fault: &Fault) -> bool {
     matches!(
         fault.code(),
         "InvalidClientException" | "UnauthorizedClientException"
