@@ -5,13 +5,18 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_credential_types::Credentials;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
     Builder, Connector,
     proxy::ProxyConfig,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::{body::SdkBody, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
@@ -30,6 +35,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub struct Aws {
     config: Arc<Config>,
     shared: SdkConfig,
+    network: Route,
+}
+
+/// How this machine reaches the world.
+#[derive(Debug, Clone)]
+struct Route {
+    proxy: ProxyConfig,
+    tls: TlsContext,
 }
 
 /// The services that awsso calls, by the names that the AWS settings use.
@@ -43,7 +56,8 @@ enum Service {
 impl Aws {
     pub fn new(config: Arc<Config>, clock: &Clock) -> Result<Self, Failure> {
         let files = config.files().unwrap_or_default();
-        let http = http_client(&config, &files.settings.network)?;
+        let network = Route::new(&config, &files.settings.network)?;
+        let http = network.client();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_LIMIT)
             .operation_attempt_timeout(ATTEMPT_LIMIT)
@@ -52,14 +66,16 @@ impl Aws {
             .behavior_version(aws_sdk_sso::config::BehaviorVersion::latest())
             .http_client(http)
             .time_source(clock.time_source())
-            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
-                aws_smithy_async::rt::sleep::TokioSleep::new(),
-            ))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(timeouts)
             .retry_config(RetryConfig::disabled())
             .app_name(AppName::new("awsso").expect("a valid app name"))
             .build();
-        Ok(Self { config, shared })
+        Ok(Self {
+            config,
+            shared,
+            network,
+        })
     }
 
     pub fn portal(&self, region: &str) -> Result<aws_sdk_sso::Client, Failure> {
@@ -70,6 +86,28 @@ impl Aws {
         Ok(aws_sdk_ssooidc::Client::new(
             &self.of(Service::SsoOidc, region)?,
         ))
+    }
+
+    /// Whether a login goes to AWS itself and not to a stand-in for it.
+    pub fn oidc_is_real(&self) -> bool {
+        let files = self.config.files();
+        let endpoint = files.and_then(|files| self.endpoint(Service::SsoOidc, &files.aws));
+        matches!(endpoint, Ok(None))
+    }
+
+    /// Where a page redirects to; `None` when it does not.
+    pub async fn redirect_of(&self, url: &str) -> Result<Option<String>, String> {
+        let request = http::Request::head(url).body(SdkBody::empty());
+        let request = request.map_err(|error| error.to_string())?;
+        let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
+        let answer = self.network.connector(None, None).call(request);
+        let answer = tokio::time::timeout(CONNECT_LIMIT, answer)
+            .await
+            .map_err(|_| "no answer in time".to_owned())?
+            .map_err(|error| error.to_string())?;
+        let redirects = (300..400).contains(&answer.status().as_u16());
+        let location = answer.headers().get("location").filter(|_| redirects);
+        Ok(location.map(str::to_owned))
     }
 
     /// Where the browser is sent to log in: the OIDC service itself.
@@ -175,54 +213,66 @@ fn default_profile<'a>(aws: &'a AwsFile, key: &str) -> Option<&'a str> {
         .and_then(|profile| profile.get(key))
 }
 
-/// The Rust SDK takes neither a proxy nor a CA bundle from the environment.
-fn http_client(config: &Config, network: &Network) -> Result<SharedHttpClient, Failure> {
-    let proxy = match &network.proxy {
-        Some(url) => ProxyConfig::all(url.as_str())
-            .map(|proxy| proxy.no_proxy("localhost,127.0.0.1,::1"))
-            .map_err(|_| {
-                // The URL may hold a password: it is not repeated.
-                Failure::new(Reason::InvalidArgument, "[network] proxy is not a URL")
-            })?,
-        None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
-        None => ProxyConfig::from_env(),
-    };
-    let mut trust = TrustStore::default();
-    let bundle = config
-        .environment
-        .get("AWS_CA_BUNDLE")
-        .map(std::path::PathBuf::from)
-        .or_else(|| network.ca_bundle.clone());
-    if let Some(path) = bundle {
-        let problem = |what: &dyn std::fmt::Display| {
-            Failure::new(
-                Reason::InvalidArgument,
-                format!("the CA bundle {}: {what}", path.display()),
-            )
+impl Route {
+    /// The Rust SDK takes neither a proxy nor a CA bundle from the environment.
+    fn new(config: &Config, network: &Network) -> Result<Self, Failure> {
+        let proxy = match &network.proxy {
+            Some(url) => ProxyConfig::all(url.as_str())
+                .map(|proxy| proxy.no_proxy("localhost,127.0.0.1,::1"))
+                .map_err(|_| {
+                    // The URL may hold a password: it is not repeated.
+                    Failure::new(Reason::InvalidArgument, "[network] proxy is not a URL")
+                })?,
+            None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
+            None => ProxyConfig::from_env(),
         };
-        let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
-        if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
-            return Err(problem(&"holds no PEM certificate"));
-        }
-        trust.add_pem_certificate(pem);
-    }
-    let tls = TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|error| Failure::new(Reason::InvalidArgument, format!("TLS: {error}")))?;
-    Ok(
-        Builder::new().build_with_connector_fn(move |settings, components| {
-            let mut connector = Connector::builder()
-                .proxy_config(proxy.clone())
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.clone());
-            connector.set_connector_settings(settings.cloned());
-            if let Some(components) = components {
-                connector.set_sleep_impl(components.sleep_impl());
+        let mut trust = TrustStore::default();
+        let bundle = config
+            .environment
+            .get("AWS_CA_BUNDLE")
+            .map(std::path::PathBuf::from)
+            .or_else(|| network.ca_bundle.clone());
+        if let Some(path) = bundle {
+            let problem = |what: &dyn std::fmt::Display| {
+                Failure::new(
+                    Reason::InvalidArgument,
+                    format!("the CA bundle {}: {what}", path.display()),
+                )
+            };
+            let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
+            if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
+                return Err(problem(&"holds no PEM certificate"));
             }
-            connector.build()
-        }),
-    )
+            trust.add_pem_certificate(pem);
+        }
+        let tls = TlsContext::builder()
+            .with_trust_store(trust)
+            .build()
+            .map_err(|error| Failure::new(Reason::InvalidArgument, format!("TLS: {error}")))?;
+        Ok(Self { proxy, tls })
+    }
+
+    fn connector(
+        &self,
+        settings: Option<HttpConnectorSettings>,
+        sleep: Option<SharedAsyncSleep>,
+    ) -> Connector {
+        let mut connector = Connector::builder()
+            .proxy_config(self.proxy.clone())
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(self.tls.clone());
+        connector.set_connector_settings(settings);
+        connector.set_sleep_impl(sleep);
+        connector.build()
+    }
+
+    fn client(&self) -> SharedHttpClient {
+        let route = self.clone();
+        Builder::new().build_with_connector_fn(move |settings, components| {
+            let sleep = components.and_then(RuntimeComponents::sleep_impl);
+            route.connector(settings.cloned(), sleep)
+        })
+    }
 }
 
 /// Every call goes to this machine: a proxy would only be in the way.

@@ -11,6 +11,7 @@ mod oidc;
 mod state;
 mod store;
 mod token;
+mod vanity;
 mod vault;
 
 use std::{

@@ -11,6 +11,7 @@ use super::{
     callback::REGISTERED_URI,
     event::{LoginAnswer, RenewAnswer},
     token::{DeviceGrant, Flow, Origin, Registration, Token},
+    vanity,
 };
 use crate::{
     aws::Aws,
@@ -72,6 +73,10 @@ impl Oidc {
         flow: Flow,
     ) -> Result<Registration, Fault> {
         let client = self.client()?;
+        let issuer = match flow {
+            Flow::Browser => Some(vanity::resolve(&self.aws, &self.spec.start_url).await),
+            Flow::Device => None,
+        };
         let output = limiter
             .call("RegisterClient", Repeat::Freely, || {
                 let request = client
@@ -79,12 +84,12 @@ impl Oidc {
                     .client_name(CLIENT_NAME)
                     .client_type("public")
                     .scopes(SCOPE);
-                let request = match flow {
-                    Flow::Browser => request
+                let request = match &issuer {
+                    Some(issuer) => request
                         .grant_types(CODE_GRANT)
                         .redirect_uris(REGISTERED_URI)
-                        .issuer_url(&self.spec.start_url),
-                    Flow::Device => request.grant_types(DEVICE_GRANT),
+                        .issuer_url(&**issuer),
+                    None => request.grant_types(DEVICE_GRANT),
                 };
                 request.grant_types(REFRESH_GRANT).send()
             })
@@ -111,13 +116,14 @@ impl Oidc {
     ) -> Result<DeviceGrant, Fault> {
         use secrecy::ExposeSecret as _;
         let client = self.client()?;
+        let start_url = vanity::resolve(&self.aws, &self.spec.start_url).await;
         let output = limiter
             .call("StartDeviceAuthorization", Repeat::Freely, || {
                 client
                     .start_device_authorization()
                     .client_id(&registration.client_id)
                     .client_secret(registration.client_secret.expose_secret())
-                    .start_url(&self.spec.start_url)
+                    .start_url(&*start_url)
                     .send()
             })
             .await?;
