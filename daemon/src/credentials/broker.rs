@@ -32,6 +32,8 @@ pub struct RoleCredentials {
     pub credentials: Credentials,
     pub expires_at: SystemTime,
     margin: Duration,
+    /// The session's, when the keys were fetched: another login may be another person.
+    epoch: u64,
 }
 
 impl RoleCredentials {
@@ -87,8 +89,9 @@ impl Broker {
             account: account.to_owned(),
             role: role.to_owned(),
         };
-        let held = self.flight.peek(&key);
-        let good = |held: &RoleCredentials| held.is_good(self.clock.now());
+        let epoch = session.epoch();
+        let held = self.flight.peek(&key).filter(|held| held.epoch == epoch);
+        let good = |held: &RoleCredentials| held.epoch == epoch && held.is_good(self.clock.now());
         self.flight
             .get(&key, good, || {
                 let (broker, session, key) = (self.clone(), session.clone(), key.clone());
@@ -143,11 +146,14 @@ impl Broker {
         .await;
         match loaded {
             Ok((output, epoch)) => {
-                let credentials = self.taken(output, key)?;
+                let credentials = self.taken(output, key, epoch)?;
                 if session.epoch() != epoch {
                     return Err(Failure::new(
                         Reason::LoginRequired,
-                        format!("logged out of {}", session.name()),
+                        format!(
+                            "the login to {} was ended or replaced meanwhile",
+                            session.name()
+                        ),
                     ));
                 }
                 debug!(account = %key.account, role = %key.role, "new role credentials");
@@ -172,6 +178,7 @@ impl Broker {
         &self,
         output: aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsOutput,
         key: &RoleKey,
+        epoch: u64,
     ) -> Result<RoleCredentials, Failure> {
         let keys = output.role_credentials;
         let parts = keys.and_then(|keys| {
@@ -204,6 +211,7 @@ impl Broker {
             credentials,
             expires_at,
             margin: MARGIN.min(life / 4),
+            epoch,
         })
     }
 

@@ -252,7 +252,7 @@ impl Session {
         Arc::clone(&self.machine.borrow())
     }
 
-    /// Bumped by logout: what was loaded under an older one is void.
+    /// Bumped by login and logout: what was loaded under an older one is void.
     pub fn epoch(&self) -> u64 {
         self.machine.borrow().epoch()
     }

@@ -54,7 +54,8 @@ pub struct Machine {
     declined: Option<TokenDigest>,
     /// Bumped with every token: tells an old 401 from a new one.
     generation: u64,
-    /// Bumped by logout: tells what was loaded before it.
+    /// Bumped by login and logout: tells what was loaded before it, maybe for
+    /// somebody else.
     epoch: u64,
     login: Option<Login>,
     /// The number of the login in progress, or of the last one.

@@ -56,6 +56,17 @@ async fn credentials_are_kept_until_they_are_about_to_expire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_login_is_maybe_another_person_and_gets_keys_of_its_own() {
+    let world = World::logged_in().await;
+    let aws = world.fake_aws("echo $AWS_ACCESS_KEY_ID");
+    let before = aws.run("aws x").await.ok();
+    let forced = world.awsso(&["login", "--no-launch-browser", "--force"]);
+    let _ = forced.await.ok();
+    assert_ne!(aws.run("aws x").await.ok(), before);
+    assert_eq!(world.sandbox.count(ASKED), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_portal_that_stumbles_is_not_noticed() {
     let world = World::logged_in().await;
     let aws = world.fake_aws("true");

@@ -30,6 +30,7 @@ impl Machine {
         if !self.would_take(&token, now) {
             return Vec::new();
         }
+        self.epoch += 1;
         self.take(token);
         if self.login.is_some() {
             self.end_login(Ok(()));

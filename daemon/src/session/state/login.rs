@@ -102,6 +102,7 @@ impl Machine {
                 if let Grant::Browser(grant) = grant {
                     self.registrations.browser = Some(grant.registration.clone());
                 }
+                self.epoch += 1;
                 self.take(token);
                 self.end_login(Ok(()));
                 return vec![Effect::Save, Effect::Share { login: true }];

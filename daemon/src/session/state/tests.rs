@@ -391,3 +391,43 @@ fn a_clock_that_steps_back_does_not_panic_or_spin() {
     assert_eq!(machine.state(before), SessionState::Active);
     assert!(machine.next_wake(before).unwrap() > before);
 }
+
+#[test]
+fn a_login_and_a_logout_void_what_was_loaded_and_a_renewal_does_not() {
+    let mut machine = active(Some("refresh"));
+    let epoch = machine.epoch();
+    machine.on(Event::Tick, at(3000));
+    let generation = machine.generation();
+    machine.on(
+        Event::Renewed {
+            generation,
+            answer: RenewAnswer::Token(token(3000, 3600, None)),
+        },
+        at(3000),
+    );
+    assert_eq!(machine.epoch(), epoch);
+    machine.on(asked(true), at(3001));
+    let later = DeviceGrant {
+        expires_at: at(3600),
+        ..grant()
+    };
+    machine.on(
+        Event::LoginStarted {
+            attempt: 2,
+            result: Ok(Started::Device(registration(), later)),
+        },
+        at(3001),
+    );
+    assert_eq!(machine.epoch(), epoch, "not before it succeeds");
+    machine.on(
+        Event::Answered {
+            attempt: 2,
+            answer: LoginAnswer::Token(token(3001, 3600, None)),
+        },
+        at(3001),
+    );
+    assert_ne!(machine.epoch(), epoch);
+    let epoch = machine.epoch();
+    machine.on(Event::LogoutAsked, at(3002));
+    assert_ne!(machine.epoch(), epoch);
+}
