@@ -33,7 +33,8 @@ use instance::Instance;
 use jobs::Jobs;
 use limiter::Limiters;
 use rpc::Services;
-use session::{Sessions, Store, Vault};
+pub use session::Vault;
+use session::{Sessions, Store};
 
 /// Connections that were accepted and wait to be served.
 const BACKLOG: usize = 64;
@@ -49,6 +50,7 @@ pub type Ready = Box<dyn FnOnce(&Path) + Send>;
 pub async fn run(
     config: Config,
     clock: Clock,
+    keyring: Vault,
     ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -61,7 +63,7 @@ pub async fn run(
     let store = Store::new(
         state.join("sessions"),
         config.files().unwrap_or_default().settings.store,
-        Vault::of_the_system(&state.display().to_string()),
+        keyring,
     );
     let sessions = Sessions::new(session::Parts {
         config: Arc::clone(&config),

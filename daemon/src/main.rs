@@ -8,6 +8,7 @@ use std::{
 
 use awsso_proto::{Endpoint, Failure, Reason, launch::Readiness};
 use awssod::{
+    Vault,
     clock::Clock,
     config::{Config, Environment},
     logs, os,
@@ -26,10 +27,17 @@ struct Args {
     /// Leave the terminal and the caller's session once ready
     #[arg(long)]
     detach: bool,
+    /// Write the key that the keyring holds, for the daemon that started this
+    #[arg(long, value_name = "ACCOUNT", hide = true)]
+    ask_keyring: Option<String>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(account) = &args.ask_keyring {
+        let _ = os::harden(); // no log to tell a warning in
+        return os::keyring::answer(account);
+    }
     if args.detach {
         os::detach();
     }
@@ -67,7 +75,8 @@ fn start(args: Args) -> Result<(), Failure> {
         });
         let detach = args.detach;
         let ready = Box::new(move |socket: &Path| announce(socket, detach));
-        let result = awssod::run(config, Clock::system(), ready, stop).await;
+        let keyring = Vault::of_the_system(&config.endpoint.state);
+        let result = awssod::run(config, Clock::system(), keyring, ready, stop).await;
         signals.abort();
         result
     })

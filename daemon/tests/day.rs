@@ -24,6 +24,7 @@ use awsso_proto::{
 };
 use awsso_sandbox::{Config as SandboxConfig, Sandbox};
 use awssod::{
+    Vault,
     clock::Clock,
     config::{Config, Environment},
 };
@@ -102,6 +103,7 @@ impl Machine {
                 SharedTimeSource::new(clock.clone()),
                 Duration::from_millis(1),
             ),
+            Vault::without("a test has none"),
             Box::new(move |_| ready.send(()).unwrap()),
             stop.clone(),
         ));

@@ -3,9 +3,19 @@
 //!
 //! Only the key is kept there, because the Credential Manager holds 2560 bytes.
 //! What lies under our name and is not a key stays as it is. On Linux nobody is
-//! ever asked to unlock or to make a keyring, and every wait ends.
+//! ever asked to unlock or to create a keyring: a daemon that starts by itself
+//! must not open windows.
+//!
+//! All of it runs in a process of its own ([`answer`]): a keyring that hangs is
+//! ended with it, and the daemon keeps neither its threads nor its memory.
+
+use std::{
+    io::Write as _,
+    process::{ExitCode, Output},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use keyring_core::{Entry, Error, api::CredentialStoreApi as _};
 use zeroize::Zeroizing;
 
 /// The name of all that is ours.
@@ -16,7 +26,7 @@ pub type Key = Zeroizing<[u8; KEY_BYTES]>;
 
 /// Why there is no key, as `awsso status` says it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
+enum Unavailable {
     #[error("there is no keyring on this machine: {0}")]
     Absent(String),
     #[error("the keyring is locked")]
@@ -25,18 +35,52 @@ pub enum Unavailable {
     Failed(String),
 }
 
-/// Reads the key, or makes one. `account` tells the state folders of one person
-/// apart. Blocks: on Linux for seconds at most, elsewhere as long as the system.
-pub fn data_key(account: &str) -> Result<Key, Unavailable> {
-    if let Some(secret) = system::read(account)? {
-        return parsed(&secret);
+/// The child's part: writes the key, or why there is none, for whoever started
+/// us and for nobody else. `account` tells the state folders of one person apart.
+pub fn answer(account: &str) -> ExitCode {
+    let (line, code) = match data_key(account) {
+        Ok(key) => (written(&key), ExitCode::SUCCESS),
+        Err(why) => (why.to_string().into_bytes().into(), ExitCode::FAILURE),
+    };
+    let _ = std::io::stdout().write_all(&line); // nobody listens
+    code
+}
+
+/// The daemon's part: what the child wrote.
+pub fn read_answer(output: &Output) -> Result<Key, String> {
+    if output.status.success() {
+        return parsed(&output.stdout).map_err(|why| why.to_string());
+    }
+    let why = String::from_utf8_lossy(&output.stdout);
+    Err(match why.lines().next() {
+        Some(why) if !why.is_empty() => why.to_owned(),
+        _ => "the keyring cannot be used: the process that asked it has ended".to_owned(),
+    })
+}
+
+/// Reads the key, or makes one. Blocks, on Linux for ever when the keyring stops
+/// answering between the look at it and its use: `keyring_core` knows no limit.
+fn data_key(account: &str) -> Result<Key, Unavailable> {
+    #[cfg(all(unix, not(target_os = "macos")))]
+    secret_service::look(account)?;
+    let entry = entry(account).map_err(unavailable)?;
+    if let Some(key) = read(&entry)? {
+        return Ok(key);
     }
     let mut made = Key::default();
     getrandom::fill(&mut *made).map_err(failed)?;
-    system::write(account, &written(&made))?;
-    match system::read(account)? {
-        Some(kept) if parsed(&kept)? == made => Ok(made),
+    entry.set_secret(&written(&made)).map_err(unavailable)?;
+    match read(&entry)? {
+        Some(kept) if kept == made => Ok(made),
         _ => Err(failed("it loses what it is given")),
+    }
+}
+
+fn read(entry: &Entry) -> Result<Option<Key>, Unavailable> {
+    match entry.get_secret().map(Zeroizing::new) {
+        Ok(secret) => parsed(&secret).map(Some),
+        Err(Error::NoEntry) => Ok(None),
+        Err(error) => Err(unavailable(error)),
     }
 }
 
@@ -53,85 +97,113 @@ fn parsed(secret: &[u8]) -> Result<Key, Unavailable> {
     }
 }
 
+fn unavailable(error: Error) -> Unavailable {
+    match error {
+        // The text of these is ours, or lists the items.
+        Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => failed(cause),
+        Error::Ambiguous(_) => failed("it holds several items under awsso's name"),
+        error => failed(error),
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn failed(why: impl ToString) -> Unavailable {
     let why = why.to_string();
     Unavailable::Failed(why.lines().next().unwrap_or_default().to_owned())
 }
 
-/// The Secret Service. Through its own crate and not through `keyring_core`'s
-/// store, which unlocks what it meets, waits without an end, and leaves a
-/// runtime with a thread per core behind.
+#[cfg(target_os = "macos")]
+fn entry(account: &str) -> keyring_core::Result<Entry> {
+    apple_native_keyring_store::keychain::Store::new()?.build(SERVICE, account, None)
+}
+
+#[cfg(windows)]
+fn entry(account: &str) -> keyring_core::Result<Entry> {
+    windows_native_keyring_store::Store::new()?.build(SERVICE, account, None)
+}
+
 #[cfg(all(unix, not(target_os = "macos")))]
-mod system {
+fn entry(account: &str) -> keyring_core::Result<Entry> {
+    let label = [("label", "awsso session key")].into();
+    zbus_secret_service_keyring_store::Store::new()?.build(SERVICE, account, Some(&label))
+}
+
+/// A look at the Secret Service before it is used: the store unlocks whatever
+/// it meets, which asks the person.
+#[cfg(all(unix, not(target_os = "macos")))]
+mod secret_service {
     use std::{collections::HashMap, time::Duration};
 
-    use secret_service::{Collection, EncryptionType, Error, SecretService};
     use tokio::{runtime, time};
-    use zbus::{Connection, fdo::DBusProxy, names::BusName};
-    use zeroize::Zeroizing;
+    use zbus::{Connection, fdo::DBusProxy, names::BusName, zvariant::OwnedObjectPath};
 
     use super::{SERVICE, Unavailable, failed};
 
     /// Starting a keyring takes a tenth of a second; a stopped one never answers.
     const PATIENCE: Duration = Duration::from_millis(1500);
 
-    pub fn read(account: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unavailable> {
-        visit(async {
-            let service = connect().await?;
-            unlocked_default(&service).await?;
-            let found = service
-                .search_items(attributes(account))
-                .await
-                .map_err(unavailable)?;
-            // An item may be locked by itself, or lie in another collection.
-            if !found.locked.is_empty() {
-                return Err(Unavailable::Locked);
-            }
-            match &found.unlocked[..] {
-                [] => Ok(None),
-                [item] => Ok(Some(Zeroizing::new(
-                    item.get_secret().await.map_err(unavailable)?,
-                ))),
-                _ => Err(failed("it holds several items under awsso's name")),
-            }
-        })
+    #[zbus::proxy(
+        interface = "org.freedesktop.Secret.Service",
+        default_service = "org.freedesktop.secrets",
+        default_path = "/org/freedesktop/secrets",
+        gen_blocking = false
+    )]
+    trait Service {
+        fn read_alias(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+        /// The unlocked ones and the locked ones.
+        fn search_items(
+            &self,
+            attributes: HashMap<&str, &str>,
+        ) -> zbus::Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>)>;
     }
 
-    pub fn write(account: &str, secret: &[u8]) -> Result<(), Unavailable> {
-        visit(async {
-            let service = connect().await?;
-            let collection = unlocked_default(&service).await?;
-            let ours = attributes(account);
-            collection
-                .create_item("awsso session key", ours, secret, false, "text/plain")
-                .await
-                .map_err(unavailable)?;
-            Ok(())
-        })
+    #[zbus::proxy(
+        interface = "org.freedesktop.Secret.Collection",
+        default_service = "org.freedesktop.secrets",
+        gen_blocking = false
+    )]
+    trait Collection {
+        #[zbus(property(emits_changed_signal = "false"))]
+        fn locked(&self) -> zbus::Result<bool>;
     }
 
-    /// On a runtime of its own: with it the connection ends, whatever is in flight.
-    fn visit<T>(work: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
+    /// Ok when our item can be read and written without asking anybody.
+    pub fn look(account: &str) -> Result<(), Unavailable> {
+        // With a runtime of its own the connection ends, whatever is in flight.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(failed)?;
-        let outcome = runtime.block_on(async { time::timeout(PATIENCE, work).await });
+        let looked = runtime.block_on(async { time::timeout(PATIENCE, ask(account)).await });
         runtime.shutdown_background();
-        outcome.unwrap_or_else(|_| Err(failed("it does not answer")))
+        looked.unwrap_or_else(|_| Err(failed("it does not answer")))
     }
 
-    async fn connect() -> Result<SecretService<'static>, Unavailable> {
+    async fn ask(account: &str) -> Result<(), Unavailable> {
         let Ok(bus) = Connection::session().await else {
             return Err(absent("no D-Bus session can be reached"));
         };
         if !is_offered(&bus).await.map_err(failed)? {
             return Err(absent("no program offers one"));
         }
-        SecretService::connect_with_existing(EncryptionType::Dh, bus)
-            .await
-            .map_err(unavailable)
+        let service = ServiceProxy::new(&bus).await.map_err(failed)?;
+        let collection = service.read_alias("default").await.map_err(failed)?;
+        if collection.as_str() == "/" {
+            return Err(absent(
+                "no default keyring exists, and making one would ask for a password",
+            ));
+        }
+        if is_locked(&bus, collection).await.map_err(failed)? {
+            return Err(Unavailable::Locked);
+        }
+        // An item may be locked by itself, or lie in another collection.
+        let ours = HashMap::from([("service", SERVICE), ("username", account)]);
+        let (_, locked) = service.search_items(ours).await.map_err(failed)?;
+        if locked.is_empty() {
+            Ok(())
+        } else {
+            Err(Unavailable::Locked)
+        }
     }
 
     async fn is_offered(bus: &Connection) -> zbus::Result<bool> {
@@ -145,76 +217,12 @@ mod system {
                 .any(|other| **other == name))
     }
 
-    async fn unlocked_default<'a>(
-        service: &'a SecretService<'_>,
-    ) -> Result<Collection<'a>, Unavailable> {
-        let collection = match service.get_default_collection().await {
-            Err(Error::NoResult) => {
-                return Err(absent(
-                    "no default keyring exists, and making one would ask for a password",
-                ));
-            }
-            collection => collection.map_err(unavailable)?,
-        };
-        if collection.is_locked().await.map_err(unavailable)? {
-            return Err(Unavailable::Locked);
-        }
-        Ok(collection)
-    }
-
-    fn attributes(account: &str) -> HashMap<&str, &str> {
-        HashMap::from([("service", SERVICE), ("username", account)])
+    async fn is_locked(bus: &Connection, collection: OwnedObjectPath) -> zbus::Result<bool> {
+        CollectionProxy::new(bus, collection).await?.locked().await
     }
 
     fn absent(why: &str) -> Unavailable {
         Unavailable::Absent(why.to_owned())
-    }
-
-    fn unavailable(error: Error) -> Unavailable {
-        match error {
-            Error::Locked | Error::Prompt => Unavailable::Locked,
-            error => failed(error),
-        }
-    }
-}
-
-#[cfg(any(target_os = "macos", windows))]
-mod system {
-    use keyring_core::{Entry, Error, api::CredentialStoreApi as _};
-    use zeroize::Zeroizing;
-
-    use super::{SERVICE, Unavailable, failed};
-
-    pub fn read(account: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Unavailable> {
-        match entry(account).and_then(|entry| entry.get_secret()) {
-            Ok(secret) => Ok(Some(Zeroizing::new(secret))),
-            Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
-    }
-
-    pub fn write(account: &str, secret: &[u8]) -> Result<(), Unavailable> {
-        entry(account)
-            .and_then(|entry| entry.set_secret(secret))
-            .map_err(unavailable)
-    }
-
-    fn unavailable(error: Error) -> Unavailable {
-        match error {
-            // The cause says what the system said, without a preface.
-            Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => failed(cause),
-            error => failed(error),
-        }
-    }
-
-    #[cfg(target_os = "macos")]
-    fn entry(account: &str) -> keyring_core::Result<Entry> {
-        apple_native_keyring_store::keychain::Store::new()?.build(SERVICE, account, None)
-    }
-
-    #[cfg(windows)]
-    fn entry(account: &str) -> keyring_core::Result<Entry> {
-        windows_native_keyring_store::Store::new()?.build(SERVICE, account, None)
     }
 }
 

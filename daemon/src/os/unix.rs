@@ -96,6 +96,14 @@ pub fn is_executable(path: &std::path::Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
+/// This very program, also when its file has been replaced since.
+pub fn own_program() -> io::Result<std::path::PathBuf> {
+    #[cfg(target_os = "linux")]
+    return Ok("/proc/self/exe".into());
+    #[cfg(not(target_os = "linux"))]
+    std::env::current_exe()
+}
+
 /// Creates a folder and those above it, for its owner only; one that is there
 /// stays as it is.
 pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {

@@ -56,6 +56,7 @@ pub(super) struct Actor {
 impl Actor {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         self.load().await;
+        self.look_if_needed().await;
         loop {
             let clock = self.oidc.clock.clone();
             let wake = self.machine.next_wake(clock.now());
@@ -81,7 +82,6 @@ impl Actor {
         let loaded = self.store.load(&self.oidc.spec).await;
         self.awaits_keyring = loaded.locked.is_some();
         self.on(Event::Loaded(loaded)).await;
-        self.look_if_needed().await;
     }
 
     /// What could not be opened is opened now; what was kept in the file since
@@ -97,10 +97,12 @@ impl Actor {
 
     /// Before a person is asked: whatever could spare them that.
     async fn look_if_needed(&mut self) {
+        if self.machine.is_locked() && self.store.keyring_opens().await {
+            self.keyring_opened().await;
+        }
         if !self.machine.wants_a_token(self.oidc.clock.now()) {
             return;
         }
-        self.store.ask_keyring_again();
         if let Some(event) = self.found().await {
             self.on(event).await;
         }
@@ -285,6 +287,10 @@ impl Actor {
     }
 
     async fn save(&mut self) {
+        // What cannot be opened is not overwritten before a login takes its place.
+        if self.machine.is_locked() {
+            return;
+        }
         let grant = match self.machine.grant() {
             Some(Grant::Device(grant)) => Some(grant.clone()),
             // A listener does not outlive the daemon.

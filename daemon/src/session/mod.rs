@@ -279,7 +279,8 @@ impl Session {
     pub async fn look(&self, limit: Duration) {
         self.loaded(limit).await;
         let machine = self.current();
-        if !machine.is_loaded() || !machine.wants_a_token(self.clock.now()) {
+        if !machine.is_loaded() || !(machine.wants_a_token(self.clock.now()) || machine.is_locked())
+        {
             return;
         }
         let looked = async {

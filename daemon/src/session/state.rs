@@ -253,6 +253,7 @@ impl Machine {
             let why = match (self.logged_out, &self.token) {
                 (true, _) => "logged out",
                 (false, Some(_)) => "the login has expired",
+                (false, None) if !self.loaded => "the store of logins has not answered yet",
                 (false, None) => "nobody has logged in yet",
             };
             why.to_owned()
@@ -262,17 +263,24 @@ impl Machine {
     fn loaded(&mut self, loaded: Loaded, now: SystemTime) -> Vec<Effect> {
         self.loaded = true;
         self.locked = loaded.locked;
-        if self.token.is_some() || self.login.is_some() {
+        let of_ours = |token: &Token| !token.is_taken_over();
+        if self.token.as_ref().is_some_and(of_ours) || self.login.is_some() {
             // The store was opened late; what happened since counts.
             return Vec::new();
         }
         self.registrations = loaded.registrations;
-        self.declined = loaded.declined;
-        let token = loaded.token.is_some();
-        if token {
+        self.declined = self.declined.or(loaded.declined);
+        let held = self.token.as_ref().map(|token| token.expires_at);
+        let stored = loaded.token.filter(|stored| {
+            stored.refresh.is_some() || held.is_none_or(|end| end < stored.expires_at)
+        });
+        let token = stored.is_some();
+        if let Some(stored) = stored {
             self.generation += 1;
+            self.token = Some(stored);
+            self.looked = None;
+            self.warned = false;
         }
-        self.token = loaded.token;
         // A login that a restart interrupted goes on where it was.
         if let Some(grant) = loaded.grant.filter(|grant| now < grant.expires_at)
             && self.registrations.device.is_some()

@@ -135,9 +135,9 @@ impl Store {
     /// Where logins are kept now, and why not where they should be.
     pub async fn status(&self) -> StoreStatus {
         let (kind, why) = match self.kind {
-            StoreKind::Keyring => match self.vault.key().await {
-                Ok(_) => (StoreKind::Keyring, String::new()),
-                Err(why) => (StoreKind::File, why),
+            StoreKind::Keyring => match self.vault.why_closed().await {
+                None => (StoreKind::Keyring, String::new()),
+                Some(why) => (StoreKind::File, why),
             },
             other => (other, String::new()),
         };
@@ -149,10 +149,8 @@ impl Store {
     }
 
     /// A locked keyring may have been opened since.
-    pub fn ask_keyring_again(&self) {
-        if self.kind == StoreKind::Keyring {
-            self.vault.ask();
-        }
+    pub async fn keyring_opens(&self) -> bool {
+        self.vault.key().await.is_ok()
     }
 
     /// Returns when the keyring can be used, which may be never.

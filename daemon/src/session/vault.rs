@@ -1,29 +1,33 @@
-//! The key that the system's keyring holds: asked for on a thread of its own,
+//! The key that the system's keyring holds: asked for in a process of its own,
 //! once, and never waited for longer than a person would notice. A keyring that
 //! is locked, absent or stuck closes the vault; the next need asks again.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::{process::Command, sync::watch, time::Instant};
+use tracing::info;
+use zeroize::Zeroizing;
+
+use crate::os::{
+    self,
+    keyring::{self, Key},
 };
-
-use tokio::{sync::watch, time::Instant};
-use tracing::{info, warn};
-
-use crate::os::keyring::{self, Key, Unavailable};
 
 /// Whoever needs the key waits this long for the keyring to answer.
 const LIMIT: Duration = Duration::from_secs(2);
+/// An answer may come late, and counts; after this the question is given up.
+const GIVE_UP: Duration = Duration::from_secs(30);
 /// A keyring that said no is not asked again before.
 const RETRY: Duration = Duration::from_secs(10);
 
-type Open = Arc<dyn Fn(&str) -> Result<Key, Unavailable> + Send + Sync>;
+/// What `awssod` is started with to ask the keyring; the name of our item follows.
+const ASK_KEYRING: &str = "--ask-keyring";
+
+type Open = Arc<dyn Fn() -> BoxFuture<'static, Result<Key, String>> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Vault {
-    /// Tells the keyring items of several state folders apart.
-    account: Arc<str>,
     open: Open,
     state: watch::Sender<State>,
 }
@@ -36,6 +40,8 @@ enum State {
     },
     Asking {
         since: Instant,
+        /// What the last answer was, if it was none.
+        before: Option<Arc<str>>,
     },
     Open(Arc<Key>),
 }
@@ -47,14 +53,22 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// The system's keyring. Nothing is asked yet.
-    pub fn of_the_system(account: &str) -> Self {
-        Self::new(account, Arc::new(keyring::data_key))
+    /// The system's keyring, where the key for the files of `state` lies. Nothing
+    /// is asked yet.
+    pub fn of_the_system(state: &Path) -> Self {
+        let account: Arc<str> = state.display().to_string().into();
+        Self::new(Arc::new(move || Box::pin(in_a_child(Arc::clone(&account)))))
     }
 
-    pub(super) fn new(account: &str, open: Open) -> Self {
+    /// For a daemon that is to ask no keyring.
+    pub fn without(why: &'static str) -> Self {
+        Self::new(Arc::new(move || {
+            Box::pin(std::future::ready(Err(why.to_owned())))
+        }))
+    }
+
+    pub(super) fn new(open: Open) -> Self {
         Self {
-            account: account.into(),
             open,
             state: watch::Sender::new(State::Closed {
                 why: "not asked yet".into(),
@@ -68,7 +82,7 @@ impl Vault {
         self.ask();
         let mut state = self.state.subscribe();
         let since = match &*state.borrow() {
-            State::Asking { since } => *since,
+            State::Asking { since, .. } => *since,
             State::Open(_) | State::Closed { .. } => Instant::now(),
         };
         let answered = state.wait_for(|state| !matches!(state, State::Asking { .. }));
@@ -82,6 +96,20 @@ impl Vault {
         }
     }
 
+    /// Why the key cannot be had, as far as is known; the first answer is waited for.
+    pub async fn why_closed(&self) -> Option<String> {
+        let before = match &*self.state.borrow() {
+            State::Asking {
+                before: Some(why), ..
+            } => Some(why.to_string()),
+            _ => None,
+        };
+        match before {
+            Some(why) => Some(why),
+            None => self.key().await.err(),
+        }
+    }
+
     /// Starts asking, unless that is going on, or was in vain a moment ago.
     pub fn ask(&self) {
         let asked = self.state.send_if_modified(|state| {
@@ -90,29 +118,23 @@ impl Vault {
                 State::Asking { .. } | State::Open(_) => false,
             };
             if again {
+                let before = match &*state {
+                    State::Closed { why, tried } => tried.map(|_| Arc::clone(why)),
+                    State::Asking { .. } | State::Open(_) => None,
+                };
                 let since = Instant::now();
-                *state = State::Asking { since };
+                *state = State::Asking { since, before };
             }
             again
         });
         if !asked {
             return;
         }
-        let vault = self.clone();
-        // Not of the runtime's pool: a stuck keyring must not hold up the daemon's end.
-        let spawned = std::thread::Builder::new()
-            .name("keyring".to_owned())
-            .spawn(move || {
-                // Strange bytes of a keyring must not leave those who wait without an answer.
-                let answer = catch_unwind(AssertUnwindSafe(|| (vault.open)(&vault.account)));
-                vault.settle(match answer {
-                    Ok(answer) => answer.map_err(|why| why.to_string()),
-                    Err(_) => Err("the keyring cannot be understood".to_owned()),
-                });
-            });
-        if let Err(error) = spawned {
-            self.settle(Err(error.to_string()));
-        }
+        let (vault, answer) = (self.clone(), (self.open)());
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(GIVE_UP, answer).await;
+            vault.settle(answer.unwrap_or_else(|_| Err(silent())));
+        });
     }
 
     fn settle(&self, answer: Result<Key, String>) {
@@ -122,7 +144,7 @@ impl Vault {
                 State::Open(Arc::new(key))
             }
             Err(why) => {
-                warn!(why, "the keyring cannot be used");
+                info!(why, "the keyring cannot be used");
                 State::Closed {
                     why: why.into(),
                     tried: Some(Instant::now()),
@@ -141,85 +163,110 @@ impl Vault {
     }
 }
 
+/// Runs this program once more, only to ask the keyring; dropped, it is ended.
+async fn in_a_child(account: Arc<str>) -> Result<Key, String> {
+    let program = os::own_program().map_err(|error| error.to_string())?;
+    let output = Command::new(program)
+        .args([ASK_KEYRING, &account])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await;
+    let mut output = output.map_err(|error| format!("the keyring cannot be asked: {error}"))?;
+    let answer = keyring::read_answer(&output);
+    drop(Zeroizing::new(std::mem::take(&mut output.stdout)));
+    answer
+}
+
 fn silent() -> String {
     "the keyring does not answer".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
 
     use super::*;
+
+    const LOCKED: &str = "the keyring is locked";
 
     fn key(byte: u8) -> Key {
         Key::new([byte; 32])
     }
 
-    #[tokio::test(flavor = "current_thread")]
-    async fn the_keyring_is_asked_once_by_all_who_need_it() {
+    /// A keyring that answers the calls in this way, and how often it was asked.
+    fn keyring<F>(answer: impl Fn(usize) -> F + Send + Sync + 'static) -> (Vault, Arc<AtomicUsize>)
+    where
+        F: Future<Output = Result<Key, String>> + Send + 'static,
+    {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let vault = Vault::new(
-            "a",
-            Arc::new(move |_| {
-                count.fetch_add(1, Ordering::SeqCst);
-                Ok(key(7))
-            }),
-        );
-        let keys = futures_util::future::join_all((0..10).map(|_| vault.key())).await;
-        assert!(keys.iter().all(|held| held.as_ref().unwrap()[0] == 7));
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let open = move || -> BoxFuture<'static, _> {
+            Box::pin(answer(count.fetch_add(1, Ordering::SeqCst)))
+        };
+        (Vault::new(Arc::new(open)), asked)
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn the_keyring_is_asked_once_by_all_who_need_it() {
+        let (vault, asked) = keyring(|_| async { Ok(key(7)) });
+        let keys = futures_util::future::join_all((0..10).map(|_| vault.key())).await;
+        assert!(keys.iter().all(|held| held.as_ref().unwrap()[0] == 7));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(vault.why_closed().await, None);
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
     async fn a_stuck_keyring_is_waited_for_once_and_its_late_answer_counts() {
-        let (release, stuck) = mpsc::channel::<()>();
-        let stuck = Mutex::new(stuck);
-        let vault = Vault::new(
-            "a",
-            Arc::new(move |_| {
-                let _ = stuck.lock().unwrap().recv();
+        let late = Arc::new(Notify::new());
+        let released = Arc::clone(&late);
+        let (vault, _) = keyring(move |_| {
+            let released = Arc::clone(&released);
+            async move {
+                released.notified().await;
                 Ok(key(1))
-            }),
-        );
+            }
+        });
         let start = Instant::now();
         assert_eq!(vault.key().await.unwrap_err(), silent());
-        let first = start.elapsed();
-        assert!(first >= LIMIT, "{first:?}");
+        assert_eq!(start.elapsed(), LIMIT);
         assert_eq!(vault.key().await.unwrap_err(), silent());
-        assert!(
-            start.elapsed() < first + LIMIT / 2,
-            "the second one waits no more"
-        );
-        release.send(()).unwrap();
+        assert_eq!(start.elapsed(), LIMIT, "the second one waits no more");
+        late.notify_one();
         vault.opened().await;
         assert_eq!(vault.key().await.unwrap()[0], 1);
     }
 
-    #[tokio::test(flavor = "current_thread")]
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn a_keyring_that_never_answers_is_given_up_and_asked_again() {
+        let (vault, asked) = keyring(|_| std::future::pending());
+        assert_eq!(vault.key().await.unwrap_err(), silent());
+        tokio::time::sleep(GIVE_UP + RETRY).await;
+        vault.ask();
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        // Meanwhile the last answer stands.
+        let start = Instant::now();
+        assert_eq!(vault.why_closed().await, Some(silent()));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
     async fn a_locked_keyring_is_asked_again_but_not_at_once() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let vault = Vault::new(
-            "a",
-            Arc::new(move |_| match count.fetch_add(1, Ordering::SeqCst) {
-                0 => Err(Unavailable::Locked),
-                _ => Ok(key(2)),
-            }),
-        );
-        for _ in 0..3 {
-            assert!(vault.key().await.unwrap_err().contains("locked"));
-        }
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-        vault.state.send_modify(|state| {
-            if let State::Closed { tried, .. } = state {
-                *tried = Instant::now().checked_sub(RETRY);
+        let (vault, asked) = keyring(|time| async move {
+            if time == 0 {
+                Err(LOCKED.to_owned())
+            } else {
+                Ok(key(2))
             }
         });
+        for _ in 0..3 {
+            assert_eq!(vault.key().await.unwrap_err(), LOCKED);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(RETRY).await;
         assert_eq!(vault.key().await.unwrap()[0], 2);
     }
 }

@@ -23,6 +23,7 @@ impl Machine {
         token.is_usable(now)
             && !self.is_refreshable(now)
             && self.declined != Some(token.digest())
+            && self.token.as_ref().map(Token::digest) != Some(token.digest())
             && !self.token.as_ref().is_some_and(lasts)
     }
 
@@ -31,7 +32,10 @@ impl Machine {
             return Vec::new();
         }
         self.epoch += 1;
+        let locked = self.locked.take();
         self.take(token);
+        // Our own login may last longer, once it can be opened.
+        self.locked = locked;
         if self.login.is_some() {
             self.end_login(Ok(()));
         }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::os::keyring::Unavailable;
 
 fn spec() -> SessionSpec {
     SessionSpec {
@@ -32,12 +31,16 @@ fn record() -> Record {
     }
 }
 
+fn vault(answer: impl Fn() -> Result<Key, String> + Send + Sync + 'static) -> Vault {
+    Vault::new(Arc::new(move || Box::pin(std::future::ready(answer()))))
+}
+
 fn no_keyring() -> Vault {
-    Vault::new("a", Arc::new(|_| Err(Unavailable::Locked)))
+    vault(|| Err("the keyring is locked".to_owned()))
 }
 
 fn a_keyring(byte: u8) -> Vault {
-    Vault::new("a", Arc::new(move |_| Ok(Key::new([byte; 32]))))
+    vault(move || Ok(Key::new([byte; 32])))
 }
 
 fn store(kind: StoreKind, vault: Vault) -> (tempfile::TempDir, Store) {
@@ -125,13 +128,10 @@ async fn what_the_keyring_seals_is_read_whatever_the_configuration_says_later() 
 async fn a_file_store_asks_no_keyring() {
     let asked = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&asked);
-    let vault = Vault::new(
-        "a",
-        Arc::new(move |_| {
-            flag.store(true, Ordering::SeqCst);
-            Err(Unavailable::Locked)
-        }),
-    );
+    let vault = vault(move || {
+        flag.store(true, Ordering::SeqCst);
+        Err(String::new())
+    });
     let (_dir, store) = store(StoreKind::File, vault);
     store.save(&spec(), record()).await.unwrap();
     assert_eq!(token(&store).await.as_deref(), Some("canary-access"));
