@@ -28,7 +28,8 @@ impl CacheEntry {
 
 /// Where others look for the token of this session: under the name of the
 /// `sso-session`, and under each start URL that a legacy profile of the same
-/// place writes; under our own start URL when the AWS config has neither.
+/// place writes; under our own start URL when the AWS config has neither. Of
+/// several users of a place that is the first one's: the others share nothing.
 pub fn cache_entries(files: &Files, spec: &SessionSpec) -> Vec<CacheEntry> {
     let named = files
         .aws
@@ -52,7 +53,10 @@ pub fn cache_entries(files: &Files, spec: &SessionSpec) -> Vec<CacheEntry> {
             entries.push(entry);
         }
     }
-    if entries.is_empty() {
+    let first = known
+        .iter()
+        .find(|known| same_place(&known.start_url, &spec.start_url) && known.region == spec.region);
+    if entries.is_empty() && first.is_none_or(|first| first == spec) {
         entries.push(CacheEntry::new(&spec.start_url, &spec.start_url));
     }
     entries

@@ -78,6 +78,7 @@ pub enum LoginAnswer {
 pub enum RenewAnswer {
     Token(Token),
     NotNow(String),
+    /// In a sentence.
     Refused(String),
 }
 

@@ -221,7 +221,12 @@ impl Oidc {
                 RenewAnswer::NotNow(Failure::from(nameless).message)
             }
             Err(Fault::Refused { code, message, .. }) => {
-                RenewAnswer::Refused(format!("{code}: {message}"))
+                RenewAnswer::Refused(match code.as_str() {
+                    "InvalidGrantException" | "ExpiredTokenException" => {
+                        "AWS has ended the session".to_owned()
+                    }
+                    _ => format!("AWS does not renew the session ({code}: {message})"),
+                })
             }
             Err(Fault::Throttled) => RenewAnswer::NotNow("AWS asks to slow down".to_owned()),
             Err(Fault::Unavailable { what, .. }) => RenewAnswer::NotNow(what),

@@ -3,6 +3,7 @@
 
 use std::process::{ExitStatus, Stdio};
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
@@ -64,6 +65,18 @@ impl Background {
         self.stderr.finds("a link", link, &self.shown).await
     }
 
+    /// Waits until a line of stdout is a JSON document that fits.
+    pub async fn document(&self, wanted: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let fitting = |text: &str| {
+            let whole = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            let mut documents = whole.filter_map(|line| serde_json::from_str(line).ok());
+            documents.find(&fits)
+        };
+        self.stdout.finds(wanted, fitting, &self.shown).await
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         let pid = self.child.id().expect("it has not ended");
@@ -111,7 +124,8 @@ impl Stream {
 
     async fn finds<T>(&self, wanted: &str, look: impl Fn(&str) -> Option<T>, shown: &str) -> T {
         let mut text = self.text.clone();
-        let found = within_limit(shown, text.wait_for(|text| look(text).is_some())).await;
+        let what = format!("{shown}, until {wanted}");
+        let found = within_limit(&what, text.wait_for(|text| look(text).is_some())).await;
         let found = found.ok().and_then(|text| look(&text));
         found.unwrap_or_else(|| panic!("{shown}: no {wanted:?} in {:?}", *self.text.borrow()))
     }

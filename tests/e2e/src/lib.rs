@@ -2,6 +2,7 @@
 //! and the built binaries in it. A test that ends takes its daemon with it.
 
 mod background;
+mod botocore;
 mod chromium;
 mod desktop;
 mod devtools;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use awsso_sandbox::{Config, Sandbox};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -112,6 +113,19 @@ impl World {
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
+    }
+
+    /// Writes the person's `config.toml`.
+    pub fn configure(&self, text: &str) {
+        let dir = self.home().join(".config/awsso");
+        std::fs::create_dir_all(&dir).expect("a folder");
+        std::fs::write(dir.join("config.toml"), text).expect("a file of the test");
+    }
+
+    /// Waits until a status fits.
+    pub async fn status(&self, wanted: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let watch = self.awsso_in_background(&["status", "--watch", "--json"]);
+        watch.document(wanted, fits).await
     }
 
     /// Runs `awsso` to its end.

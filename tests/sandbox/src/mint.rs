@@ -43,6 +43,11 @@ impl Mint {
         ))
     }
 
+    /// A code verifier, which its client has made: as secret as what was issued.
+    pub(crate) fn was_shown(&self, verifier: &str) {
+        self.remember(verifier.to_owned());
+    }
+
     pub(crate) fn issued(&self) -> Vec<String> {
         self.issued
             .lock()

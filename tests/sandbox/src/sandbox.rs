@@ -178,7 +178,7 @@ impl Sandbox {
     }
 
     /// Every access token, refresh token, client secret, device code, authorization code, secret access key and
-    /// session token ever issued: to be looked for where they must not be.
+    /// session token ever issued, and every code verifier ever shown: to be looked for where they must not be.
     pub fn issued_secrets(&self) -> Vec<String> {
         self.cloud.mint.issued()
     }

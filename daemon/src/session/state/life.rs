@@ -113,18 +113,15 @@ impl Machine {
                 Vec::new()
             }
             RenewAnswer::Refused(why) => {
-                self.last_error = Some(Failure::new(
-                    Reason::LoginExpired,
-                    format!("AWS does not renew the session: {why}"),
-                ));
+                self.last_error = Some(Failure::new(Reason::LoginExpired, why));
                 match self.token.as_mut() {
                     Some(token) if token.is_usable(now) => {
                         token.refresh = None;
                         vec![Effect::Save]
                     }
                     _ => {
-                        let dropped = self.drop_token().map(|token| token.digest());
-                        vec![Effect::Save, Effect::Unshare(dropped), Effect::LookAround]
+                        let dropped = self.drop_token();
+                        vec![Effect::Save, unshare(dropped.as_ref()), Effect::LookAround]
                     }
                 }
             }
@@ -143,12 +140,12 @@ impl Machine {
             self.renewal.not_before = None;
             return self.renew(now);
         }
-        let dropped = self.drop_token().map(|token| token.digest());
+        let dropped = self.drop_token();
         self.last_error = Some(Failure::new(
             Reason::LoginExpired,
             "AWS has ended the session",
         ));
-        vec![Effect::Save, Effect::Unshare(dropped), Effect::LookAround]
+        vec![Effect::Save, unshare(dropped.as_ref()), Effect::LookAround]
     }
 
     /// One of another tool is not taken a second time.
@@ -173,8 +170,7 @@ impl Machine {
         self.logged_out = true;
         self.renewal = Renewal::default();
         let ended = self.drop_token();
-        let dropped = ended.as_ref().map(Token::digest);
-        [Effect::Save, Effect::Unshare(dropped)]
+        [Effect::Save, unshare(ended.as_ref())]
             .into_iter()
             .chain(ended.map(Effect::EndPortalSession))
             .collect()
@@ -205,4 +201,10 @@ impl Machine {
         self.warned = true;
         Some(Effect::WarnOfEnd(self.token.as_ref()?.expires_at))
     }
+}
+
+/// What we left for others goes; what they left for themselves is theirs.
+fn unshare(dropped: Option<&Token>) -> Effect {
+    let ours = dropped.filter(|token| !token.is_taken_over());
+    Effect::Unshare(ours.map(Token::digest))
 }

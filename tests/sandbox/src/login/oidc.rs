@@ -181,6 +181,7 @@ fn create_token(cloud: &Cloud, request: &CreateToken) -> Result<Value, Refusal> 
             code = need(&request.code, "code")?;
             redirect_uri = need(&request.redirect_uri, "redirectUri")?;
             verifier = need(&request.code_verifier, "codeVerifier")?;
+            cloud.mint.was_shown(&verifier);
             Grant::Code {
                 code: &code,
                 redirect_uri: &redirect_uri,
