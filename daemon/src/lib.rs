@@ -24,7 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use accounts::Accounts;
+use accounts::{Accounts, Index};
 use aws::Aws;
 use clock::Clock;
 use config::Config;
@@ -57,7 +57,8 @@ pub async fn run(
     let config = Arc::new(config);
     let mut instance = Instance::acquire(&config.endpoint)?;
     let tracker = TaskTracker::new();
-    let limiters = Limiters::default();
+    let limits = config.endpoint.state.join("limits.json");
+    let limiters = Limiters::remembered(&limits);
     let aws = Aws::new(Arc::clone(&config), &clock)?;
     let state = &config.endpoint.state;
     let store = Store::new(
@@ -74,7 +75,8 @@ pub async fn run(
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
-    let accounts = Accounts::new(aws.clone(), clock.clone(), tracker.clone());
+    let index = Index::new(config.endpoint.state.join("index"));
+    let accounts = Accounts::new(aws.clone(), clock.clone(), tracker.clone(), index);
     let broker = Broker::new(
         aws.clone(),
         clock.clone(),
@@ -87,7 +89,7 @@ pub async fn run(
         clock: clock.clone(),
         accounts: accounts.clone(),
         broker: broker.clone(),
-        limiters,
+        limiters: limiters.clone(),
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
@@ -106,6 +108,9 @@ pub async fn run(
     info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
     ready(instance.socket());
     let served = serve(listener, services, &tracker, stop).await;
+    if let Err(error) = limiters.remember(&limits) {
+        warn!(%error, "what AWS's limits are is not remembered");
+    }
     instance.leave();
     info!("stopped");
     served

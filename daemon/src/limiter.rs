@@ -1,21 +1,37 @@
-//! How often AWS is asked: bounded concurrency per place, and retries that know
-//! what may be repeated. What AWS said is told as a `Fault`, never as SDK text.
+//! How often AWS is asked: bounded concurrency and a pace per place, people
+//! before lists, and retries that know what may be repeated.
+
+mod fault;
+mod pace;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     error::Error as StdError,
-    sync::{Arc, Mutex, PoisonError},
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use awsso_proto::{Failure, Reason};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use tracing::info;
+
+pub use fault::{Fault, fault};
+use pace::Pace;
+
+use crate::disk;
 
 /// Calls in flight towards one portal, or one account and region of SSM.
 const IN_FLIGHT: usize = 24;
+/// Of these, lists and other bulk work never take the last ones.
+const IN_FLIGHT_BULK: usize = 20;
 
 /// Places beyond this many push out those that nobody uses now.
 const MAX_PLACES: usize = 4_096;
@@ -25,184 +41,8 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(150);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a call goes on after AWS said "slow down".
+/// How long a call goes on after AWS said "slow down" to it.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// In the place of a code that AWS did not give.
-const NAMELESS: &str = "status ";
-
-/// Why AWS did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// "Slow down", for longer than the call could wait.
-    Throttled,
-    /// Not reached, or failed on its side. `maybe_done` is false when AWS
-    /// certainly did nothing.
-    Unavailable { what: String, maybe_done: bool },
-    /// An answer: no.
-    Refused {
-        code: String,
-        message: String,
-        status: u16,
-    },
-}
-
-impl Fault {
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Refused { code, .. } => code,
-            Self::Throttled | Self::Unavailable { .. } => "",
-        }
-    }
-
-    /// A refusal without an error code: a proxy's words, not AWS's.
-    pub fn is_nameless(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code.starts_with(NAMELESS))
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Throttled => Failure::new(
-                Reason::Throttled,
-                "AWS keeps asking to slow down; try again later",
-            )
-            .retry_after(Some(LONGEST_PAUSE)),
-            Fault::Unavailable { what, .. } => Failure::new(
-                Reason::AwsUnavailable,
-                format!("AWS cannot be reached: {what}"),
-            )
-            .retry_after(Some(LONGEST_PAUSE)),
-            Fault::Refused {
-                code,
-                message,
-                status,
-            } => {
-                let reason = match (code.as_str(), status) {
-                    (_, 401) => Reason::LoginExpired,
-                    (code, 403) if !code.contains("Expired") => Reason::AccessDenied,
-                    (code, _) if code.contains("AccessDenied") => Reason::AccessDenied,
-                    (code, status) if status == 404 || code.contains("NotFound") => {
-                        Reason::NotFound
-                    }
-                    _ => Reason::InvalidArgument,
-                };
-                Failure::new(reason, format!("AWS says {code}: {message}"))
-            }
-        }
-    }
-}
-
-/// What an SDK call came to.
-pub fn fault<E>(error: &SdkError<E, HttpResponse>) -> Fault
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    let unavailable = |maybe_done: bool| Fault::Unavailable {
-        what: root_cause(error),
-        maybe_done,
-    };
-    match error {
-        SdkError::ConstructionFailure(_) => Fault::Refused {
-            code: "InvalidRequest".to_owned(),
-            message: root_cause(error),
-            status: 400,
-        },
-        SdkError::DispatchFailure(_) => unavailable(!connection_refused(error)),
-        SdkError::ServiceError(service) => {
-            let status = service.raw().status().as_u16();
-            let code = service.err().code().map_or_else(
-                || oauth_error(service.raw()).unwrap_or_default(),
-                str::to_owned,
-            );
-            if status == 429 || is_throttle(&code) {
-                Fault::Throttled
-            } else if !(400..500).contains(&status) {
-                // Also a success that cannot be read, and a redirect: no answer of AWS.
-                Fault::Unavailable {
-                    what: format!("it answered {status} {code}").trim_end().to_owned(),
-                    maybe_done: true,
-                }
-            } else {
-                Fault::Refused {
-                    message: service
-                        .err()
-                        .message()
-                        .unwrap_or("no reason given")
-                        .to_owned(),
-                    code: if code.is_empty() {
-                        format!("{NAMELESS}{status}")
-                    } else {
-                        code
-                    },
-                    status,
-                }
-            }
-        }
-        // Time-outs, answers that cannot be understood, and what a newer SDK adds.
-        _ => unavailable(true),
-    }
-}
-
-/// The codes that mean "slow down", over all services.
-fn is_throttle(code: &str) -> bool {
-    matches!(
-        code,
-        "Throttling"
-            | "ThrottlingException"
-            | "ThrottledException"
-            | "RequestThrottled"
-            | "RequestThrottledException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "BandwidthLimitExceeded"
-            | "TooManyUpdates"
-    )
-}
-
-/// An OAuth error answer that came without AWS's error header (RFC 6749 §5.2).
-fn oauth_error(response: &HttpResponse) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: String,
-    }
-    let body: Body = serde_json::from_slice(response.body().bytes()?).ok()?;
-    let code = match body.error.as_str() {
-        "authorization_pending" => "AuthorizationPendingException",
-        "slow_down" => "SlowDownException",
-        "expired_token" => "ExpiredTokenException",
-        "access_denied" => "AccessDeniedException",
-        "invalid_grant" => "InvalidGrantException",
-        "invalid_client" => "InvalidClientException",
-        "unauthorized_client" => "UnauthorizedClientException",
-        "invalid_request" => "InvalidRequestException",
-        "invalid_scope" => "InvalidScopeException",
-        "unsupported_grant_type" => "UnsupportedGrantTypeException",
-        _ => return None,
-    };
-    Some(code.to_owned())
-}
-
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error)
-        .last()
-        .map_or_else(String::new, ToString::to_string)
-}
-
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn connection_refused(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
-    })
-}
 
 /// Whether a call may be made again when nobody knows if it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,28 +51,52 @@ pub enum Repeat {
     OnlyIfNotDone,
 }
 
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A person, or a program that needs this one answer.
+    Person,
+    /// One of many that belong together: a list, a run over all accounts.
+    Bulk,
+}
+
 /// One place of AWS: a portal, or an account and region of a service.
 #[derive(Debug)]
 pub struct Limiter {
     slots: Semaphore,
-    /// After "slow down" nobody asks before this.
-    quiet_until: Mutex<Option<Instant>>,
+    bulk: Semaphore,
+    pace: Mutex<Pace>,
+    /// Calls of people that have a slot and wait for their turn.
+    people: AtomicUsize,
 }
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self {
-            slots: Semaphore::new(IN_FLIGHT),
-            quiet_until: Mutex::new(None),
-        }
+        Self::new(Pace::default())
     }
 }
 
+/// A call in flight; dropped, the next one goes.
+struct Slot<'a> {
+    _bulk: Option<SemaphorePermit<'a>>,
+    _slot: SemaphorePermit<'a>,
+}
+
 impl Limiter {
+    fn new(pace: Pace) -> Self {
+        Self {
+            slots: Semaphore::new(IN_FLIGHT),
+            bulk: Semaphore::new(IN_FLIGHT_BULK),
+            pace: Mutex::new(pace),
+            people: AtomicUsize::new(0),
+        }
+    }
+
     /// Calls AWS, waits its turn and tries again as far as that is right.
     pub async fn call<T, E, F>(
         &self,
         name: &'static str,
+        lane: Lane,
         repeat: Repeat,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, Fault>
@@ -240,28 +104,25 @@ impl Limiter {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        let give_up = Instant::now() + PATIENCE;
         let (mut throttled, mut failed) = (0, 0);
+        let mut give_up = None;
         loop {
-            self.wait_for_quiet().await;
             let result = {
-                let _slot = self
-                    .slots
-                    .acquire()
-                    .await
-                    .expect("the semaphore is never closed");
-                attempt().await
+                let _slot = self.slot(lane).await;
+                self.turn(lane).await;
+                let asked = Instant::now();
+                let result = attempt().await.map_err(|error| fault(&error));
+                self.learn(&result, asked);
+                result
             };
             let fault = match result {
                 Ok(value) => return Ok(value),
-                Err(error) => fault(&error),
+                Err(fault) => fault,
             };
             let pause = match &fault {
                 Fault::Throttled => {
                     throttled += 1;
-                    let pause = backoff(throttled);
-                    self.be_quiet_for(pause);
-                    pause
+                    backoff(throttled)
                 }
                 Fault::Unavailable { maybe_done, .. }
                     if repeat == Repeat::Freely || !maybe_done =>
@@ -271,7 +132,8 @@ impl Limiter {
                 }
                 Fault::Unavailable { .. } | Fault::Refused { .. } => return Err(fault),
             };
-            if failed >= TRIES || Instant::now() + pause > give_up {
+            let now = Instant::now();
+            if failed >= TRIES || now + pause > *give_up.get_or_insert(now + PATIENCE) {
                 return Err(fault);
             }
             info!(call = name, ?fault, ?pause, "asking AWS again");
@@ -279,43 +141,133 @@ impl Limiter {
         }
     }
 
-    async fn wait_for_quiet(&self) {
+    async fn slot(&self, lane: Lane) -> Slot<'_> {
+        let bulk = match lane {
+            Lane::Person => None,
+            Lane::Bulk => Some(acquire(&self.bulk).await),
+        };
+        Slot {
+            _bulk: bulk,
+            _slot: acquire(&self.slots).await,
+        }
+    }
+
+    /// Waits for the next place in the row; at most as many wait as there are slots.
+    async fn turn(&self, lane: Lane) {
+        let _waiting = (lane == Lane::Person).then(|| Waiting::new(&self.people));
         loop {
-            let until = *self.quiet();
+            let now = Instant::now();
+            let until = if lane == Lane::Bulk && self.people.load(Ordering::Relaxed) > 0 {
+                self.pace().after_next(now)
+            } else {
+                self.pace().take(now)
+            };
             match until {
-                Some(until) if until > Instant::now() => {
-                    // Spread, so that the waiting do not all come back at once.
-                    tokio::time::sleep_until(until + FIRST_PAUSE.mul_f64(chance())).await;
-                }
-                _ => return,
+                None => return,
+                Some(until) => tokio::time::sleep_until(until).await,
             }
         }
     }
 
-    fn be_quiet_for(&self, pause: Duration) {
-        let until = Instant::now() + pause;
-        let mut quiet = self.quiet();
-        *quiet = Some(quiet.map_or(until, |before| before.max(until)));
+    fn learn<T>(&self, result: &Result<T, Fault>, asked: Instant) {
+        let now = Instant::now();
+        match result {
+            Err(Fault::Throttled) => self.pace().throttled(asked, now),
+            // A refusal is an answer, and was counted as one.
+            Ok(_) | Err(Fault::Refused { .. }) => self.pace().answered(now),
+            Err(Fault::Unavailable { .. }) => {}
+        }
     }
 
-    fn quiet(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.quiet_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
+    semaphore
+        .acquire()
+        .await
+        .expect("the semaphore is never closed")
+}
+
+/// Counts itself, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The limiters of all places, made when first asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Limiters(Arc<Mutex<HashMap<String, Arc<Limiter>>>>);
+pub struct Limiters(Arc<Mutex<Places>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    limiters: HashMap<String, Arc<Limiter>>,
+    /// What earlier daemons found out: calls a second, by place.
+    ceilings: BTreeMap<String, f64>,
+}
 
 impl Limiters {
+    /// With the ceilings that a file remembers; a bad file remembers none.
+    pub fn remembered(file: &Path) -> Self {
+        let ceilings = std::fs::read(file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        Self(Arc::new(Mutex::new(Places {
+            limiters: HashMap::new(),
+            ceilings,
+        })))
+    }
+
+    /// For the next daemon. Where AWS never said "slow down" there is nothing to tell.
+    pub fn remember(&self, file: &Path) -> std::io::Result<()> {
+        let ceilings = {
+            let mut places = self.lock();
+            let Places { limiters, ceilings } = &mut *places;
+            let found = limiters
+                .iter()
+                .filter_map(|(place, limiter)| Some((place.clone(), limiter.pace().ceiling()?)));
+            ceilings.extend(found);
+            while ceilings.len() > MAX_PLACES {
+                ceilings.pop_first();
+            }
+            ceilings.clone()
+        };
+        if ceilings.is_empty() {
+            return Ok(());
+        }
+        disk::replace(file, &serde_json::to_vec(&ceilings)?)
+    }
+
     pub fn of(&self, place: &str) -> Arc<Limiter> {
-        let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.lock();
+        let Places { limiters, ceilings } = &mut *places;
         if limiters.len() >= MAX_PLACES {
             limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
         }
-        Arc::clone(limiters.entry(place.to_owned()).or_default())
+        let limiter = limiters.entry(place.to_owned()).or_insert_with(|| {
+            let known = ceilings.get(place).filter(|ceiling| ceiling.is_finite());
+            Arc::new(Limiter::new(known.map_or_else(Pace::default, |ceiling| {
+                Pace::remembering(*ceiling)
+            })))
+        });
+        Arc::clone(limiter)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -334,47 +286,4 @@ pub fn chance() -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(code: &str, status: u16) -> Failure {
-        Fault::Refused {
-            code: code.into(),
-            message: "m".into(),
-            status,
-        }
-        .into()
-    }
-
-    #[test]
-    fn what_aws_says_becomes_a_reason() {
-        for (code, status, reason) in [
-            ("UnauthorizedException", 401, Reason::LoginExpired),
-            ("ForbiddenException", 403, Reason::AccessDenied),
-            ("AccessDeniedException", 400, Reason::AccessDenied),
-            ("ResourceNotFoundException", 404, Reason::NotFound),
-            ("InvalidRequestException", 400, Reason::InvalidArgument),
-        ] {
-            assert_eq!(refused(code, status).reason, reason, "{code}");
-        }
-        assert_eq!(Failure::from(Fault::Throttled).reason, Reason::Throttled);
-    }
-
-    #[test]
-    fn a_refusal_without_a_code_is_not_the_word_of_aws() {
-        let refused = |code: &str| Fault::Refused {
-            code: code.into(),
-            message: String::new(),
-            status: 403,
-        };
-        assert!(refused("status 403").is_nameless());
-        assert!(!refused("InvalidGrantException").is_nameless());
-    }
-
-    #[test]
-    fn a_pause_grows_and_has_an_end() {
-        assert!(backoff(1) <= FIRST_PAUSE * 2);
-        assert!(backoff(40) <= LONGEST_PAUSE);
-        assert!(backoff(40) >= LONGEST_PAUSE / 2);
-    }
-}
+mod tests;

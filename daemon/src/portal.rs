@@ -7,7 +7,7 @@ use awsso_proto::Failure;
 
 use crate::{
     aws::Aws,
-    limiter::{Fault, Repeat},
+    limiter::{Fault, Lane, Repeat},
     session::Session,
 };
 
@@ -33,6 +33,7 @@ pub async fn call<T, E, F>(
     aws: &Aws,
     session: &Session,
     name: &'static str,
+    lane: Lane,
     mut attempt: impl FnMut(aws_sdk_sso::Client, String) -> F,
 ) -> Result<(T, u64), PortalError>
 where
@@ -47,7 +48,7 @@ where
         let access = session.token().await.map_err(PortalError::Session)?;
         let result = session
             .limiter()
-            .call(name, Repeat::Freely, || {
+            .call(name, lane, Repeat::Freely, || {
                 attempt(client.clone(), access.expose().to_owned())
             })
             .await;

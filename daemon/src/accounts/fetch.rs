@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
 use super::{Account, Listing, Roles};
-use crate::{aws::Aws, clock::Clock, portal, session::Session};
+use crate::{aws::Aws, clock::Clock, limiter::Lane, portal, session::Session};
 
 /// The portal's own maximum.
 const PAGE: i32 = 100;
@@ -48,7 +48,7 @@ pub(super) async fn everything(
         .map(|account| account.id.clone())
         .collect();
     let mut answers = stream::iter(ids.into_iter().enumerate())
-        .map(|(at, id)| async move { (at, roles(aws, session, &id).await) })
+        .map(|(at, id)| async move { (at, roles(aws, session, &id, Lane::Bulk).await) })
         .buffer_unordered(AT_ONCE);
     while let Some((at, answer)) = answers.next().await {
         listing.accounts[at].roles = answer.map_or_else(Roles::Failed, Roles::Known);
@@ -63,14 +63,20 @@ async fn accounts_page(
     session: &Session,
     token: Option<String>,
 ) -> Result<(Vec<Account>, Option<String>), Failure> {
-    let (page, _) = portal::call(aws, session, "ListAccounts", |client, access| {
-        client
-            .list_accounts()
-            .access_token(access)
-            .max_results(PAGE)
-            .set_next_token(token.clone())
-            .send()
-    })
+    let (page, _) = portal::call(
+        aws,
+        session,
+        "ListAccounts",
+        Lane::Person,
+        |client, access| {
+            client
+                .list_accounts()
+                .access_token(access)
+                .max_results(PAGE)
+                .set_next_token(token.clone())
+                .send()
+        },
+    )
     .await?;
     let accounts = page
         .account_list
@@ -93,11 +99,12 @@ pub(super) async fn roles(
     aws: &Aws,
     session: &Session,
     account_id: &str,
+    lane: Lane,
 ) -> Result<Vec<String>, Failure> {
     let mut roles = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let (page, _) = portal::call(aws, session, "ListAccountRoles", |client, access| {
+        let (page, _) = portal::call(aws, session, "ListAccountRoles", lane, |client, access| {
             client
                 .list_account_roles()
                 .access_token(access)

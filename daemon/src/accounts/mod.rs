@@ -4,6 +4,7 @@
 //! error of that account, never "no roles".
 
 mod fetch;
+mod index;
 
 use std::{
     collections::HashMap,
@@ -15,7 +16,9 @@ use awsso_proto::{Failure, Reason, error::key};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::{aws::Aws, clock::Clock, session::Session};
+pub use index::Index;
+
+use crate::{aws::Aws, clock::Clock, limiter::Lane, session::Session};
 
 /// Younger than this: no question to AWS.
 const FRESH: Duration = Duration::from_mins(10);
@@ -76,15 +79,17 @@ pub struct Accounts {
     aws: Aws,
     clock: Clock,
     tracker: TaskTracker,
+    index: Index,
     entries: Arc<Mutex<HashMap<String, Entry>>>,
 }
 
 impl Accounts {
-    pub fn new(aws: Aws, clock: Clock, tracker: TaskTracker) -> Self {
+    pub fn new(aws: Aws, clock: Clock, tracker: TaskTracker, index: Index) -> Self {
         Self {
             aws,
             clock,
             tracker,
+            index,
             entries: Arc::default(),
         }
     }
@@ -95,6 +100,7 @@ impl Accounts {
         session: &Session,
         refresh: bool,
     ) -> Result<watch::Receiver<Arc<Listing>>, Failure> {
+        self.recall(session).await;
         let known = self.complete(session).filter(|_| !refresh);
         if let Some(known) = &known
             && self.is_fresh(known)
@@ -169,13 +175,32 @@ impl Accounts {
         });
         match known {
             Some(roles) => Ok(roles),
-            None => fetch::roles(&self.aws, session, account_id).await,
+            None => fetch::roles(&self.aws, session, account_id, Lane::Person).await,
         }
     }
 
     /// What was listed under a login that has ended is not answered any more.
     pub fn forget(&self, session: &str) {
         self.lock().remove(session);
+        self.index.forget(session);
+    }
+
+    /// What an earlier daemon knew, unless this one knows better.
+    async fn recall(&self, session: &Session) {
+        if self.lock().contains_key(session.name()) {
+            return;
+        }
+        let (index, spec) = (self.index.clone(), session.spec().clone());
+        let epoch = session.epoch();
+        let known = tokio::task::spawn_blocking(move || index.load(&spec)).await;
+        let complete = known.ok().flatten().map(Arc::new);
+        self.lock()
+            .entry(session.name().to_owned())
+            .or_insert_with(|| Entry {
+                epoch,
+                complete,
+                fetch: None,
+            });
     }
 
     fn complete(&self, session: &Session) -> Option<Arc<Listing>> {
@@ -214,18 +239,25 @@ impl Accounts {
         self.tracker.spawn(async move {
             let listing =
                 fetch::everything(&accounts.aws, &accounts.clock, &session, &sender).await;
-            if listing.failure.is_none() {
-                let mut entries = accounts.lock();
-                if let Some(entry) = entries.get_mut(session.name())
-                    && entry.epoch == epoch
-                    && session.epoch() == epoch
-                {
-                    entry.complete = Some(Arc::clone(&listing));
-                }
+            if listing.failure.is_none() && accounts.take(&session, epoch, &listing) {
+                let (index, spec) = (accounts.index.clone(), session.spec().clone());
+                let kept = Arc::clone(&listing);
+                let _ = tokio::task::spawn_blocking(move || index.keep(&spec, &kept)).await; // it logs
             }
             sender.send_replace(listing);
         });
         receiver
+    }
+
+    /// `false` when the login that it was listed under has ended meanwhile.
+    fn take(&self, session: &Session, epoch: u64, listing: &Arc<Listing>) -> bool {
+        let mut entries = self.lock();
+        let entry = entries
+            .get_mut(session.name())
+            .filter(|entry| entry.epoch == epoch && session.epoch() == epoch);
+        entry
+            .map(|entry| entry.complete = Some(Arc::clone(listing)))
+            .is_some()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {

@@ -13,7 +13,7 @@ use crate::{
     accounts::Accounts,
     aws::Aws,
     clock::Clock,
-    limiter::Fault,
+    limiter::{Fault, Lane},
     portal::{self, PortalError},
     session::Session,
 };
@@ -134,6 +134,7 @@ impl Broker {
             &self.aws,
             session,
             "GetRoleCredentials",
+            Lane::Person,
             |client, access| {
                 client
                     .get_role_credentials()

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    limiter::{Limiter, Repeat},
+    limiter::{Lane, Limiter, Repeat},
     os::notify,
 };
 
@@ -351,7 +351,7 @@ async fn end_portal_session(oidc: &Oidc, limiter: &Limiter, token: &Token) {
     let Ok(portal) = oidc.aws.portal(&oidc.spec.region) else {
         return;
     };
-    let call = limiter.call("Logout", Repeat::Freely, || {
+    let call = limiter.call("Logout", Lane::Person, Repeat::Freely, || {
         portal
             .logout()
             .access_token(token.access.expose_secret())

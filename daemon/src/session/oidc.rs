@@ -17,7 +17,7 @@ use crate::{
     aws::Aws,
     clock::Clock,
     config::SessionSpec,
-    limiter::{Fault, Limiter, Repeat, fault},
+    limiter::{Fault, Lane, Limiter, Repeat, fault},
 };
 
 pub(super) const SCOPE: &str = "sso:account:access";
@@ -78,7 +78,7 @@ impl Oidc {
             Flow::Device => None,
         };
         let output = limiter
-            .call("RegisterClient", Repeat::Freely, || {
+            .call("RegisterClient", Lane::Person, Repeat::Freely, || {
                 let request = client
                     .register_client()
                     .client_name(CLIENT_NAME)
@@ -118,14 +118,19 @@ impl Oidc {
         let client = self.client()?;
         let start_url = vanity::resolve(&self.aws, &self.spec.start_url).await;
         let output = limiter
-            .call("StartDeviceAuthorization", Repeat::Freely, || {
-                client
-                    .start_device_authorization()
-                    .client_id(&registration.client_id)
-                    .client_secret(registration.client_secret.expose_secret())
-                    .start_url(&*start_url)
-                    .send()
-            })
+            .call(
+                "StartDeviceAuthorization",
+                Lane::Person,
+                Repeat::Freely,
+                || {
+                    client
+                        .start_device_authorization()
+                        .client_id(&registration.client_id)
+                        .client_secret(registration.client_secret.expose_secret())
+                        .start_url(&*start_url)
+                        .send()
+                },
+            )
             .await?;
         let (Some(device_code), Some(user_code), Some(uri)) = (
             output.device_code,

@@ -130,7 +130,8 @@ async fn a_portal_that_throttles_or_stumbles_is_only_slower() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_accounts_take_far_less_than_one_after_the_other() {
     let world = world_of(1_000).await;
-    let latency = Duration::from_millis(20);
+    // So slow that the time of this machine hardly counts.
+    let latency = Duration::from_millis(100);
     world.sandbox.faults().set_latency(latency);
     let started = Instant::now();
     let listed = list(&world, &[]).await;
@@ -153,4 +154,22 @@ async fn a_session_that_aws_has_ended_needs_a_login() {
         .await
         .code(3)
         .says("hint: run: awsso login");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_daemon_knows_the_accounts_until_a_logout() {
+    let world = world_of(3).await;
+    assert_complete(&world, &list(&world, &[]).await);
+    let asked = world.sandbox.count(LIST);
+    let _ = world.awsso(&["daemon", "restart"]).await.ok();
+    assert_complete(&world, &list(&world, &[]).await);
+    assert_eq!(world.sandbox.count(LIST), asked, "from the disk");
+    let kept = std::fs::read_dir(world.state().join("index")).unwrap();
+    assert_eq!(kept.count(), 1);
+
+    let _ = world.awsso(&["logout"]).await.ok();
+    let _ = world.awsso(&["daemon", "restart"]).await.ok();
+    let _ = world.awsso(&["ls-accounts"]).await.code(3);
+    let kept = std::fs::read_dir(world.state().join("index")).unwrap();
+    assert_eq!(kept.count(), 0);
 }

@@ -168,9 +168,9 @@ fn write_process_profile(world: &World, awsso: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_credential_processes_at_once_ask_aws_once() {
+async fn five_hundred_credential_processes_at_once_ask_aws_once() {
     let world = World::logged_in().await;
-    let runs = join_all((0..100).map(|_| run(&world, "credential-process", &[]))).await;
+    let runs = join_all((0..500).map(|_| run(&world, "credential-process", &[]))).await;
     let keys: BTreeSet<_> = runs
         .into_iter()
         .map(|run| run.code(0).json()["SecretAccessKey"].to_string())

@@ -13,7 +13,7 @@ use awsso_proto::{
 };
 
 use super::{Job, Jobs, Target, aws_error};
-use crate::limiter::{Fault, Limiter, Repeat};
+use crate::limiter::{Fault, Lane, Limiter, Repeat};
 use follow::{Following, Sent};
 pub use instances::{Instance, select};
 
@@ -142,7 +142,7 @@ impl Ssm {
                 .map_err(SsmError::Login)?;
             let result = self
                 .limiter
-                .call(name, repeat, || attempt(client.clone()))
+                .call(name, Lane::Person, repeat, || attempt(client.clone()))
                 .await;
             match result {
                 Err(fault) if !repeated && aws_error::is_bad_credentials(fault.code()) => {
