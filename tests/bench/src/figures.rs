@@ -16,7 +16,7 @@ use crate::{
     table::Row,
 };
 
-const EMPTY: &str = "awsso-bench-empty";
+pub const EMPTY: &str = "awsso-bench-empty";
 const RAW: &str = "awsso-bench-raw";
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
@@ -24,7 +24,7 @@ const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialize
 const STATUS: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"aws_sso_status","arguments":{}}}"#;
 
 /// A program in the person's environment.
-fn program(world: &World, name: &str) -> Command {
+pub fn program(world: &World, name: &str) -> Command {
     let mut command = Command::new(bin(name));
     let like = world.program(bin(name));
     let vars = like.as_std().get_envs();
@@ -102,26 +102,36 @@ pub fn shim(world: &mut World, rounds: usize) -> anyhow::Result<[Row; 2]> {
 
 /// How long a person waits for `awsso status`, beside a client that only moves the same bytes.
 pub fn status(world: &mut World, rounds: usize) -> anyhow::Result<Row> {
-    let recording = world.dir().join("status.recording");
+    let what = "awsso status --json, to the same bytes on a raw socket";
+    raw_ratio(world, rounds, what, &["status", "--json"])
+}
+
+/// A command of `awsso` beside a client that only moves the same bytes.
+pub fn raw_ratio(
+    world: &mut World,
+    rounds: usize,
+    what: &str,
+    args: &[&str],
+) -> anyhow::Result<Row> {
+    let recording = world.dir().join("conversation.recording");
     let socket = world.dir().join("between.sock");
-    record_status(world, &socket, &recording)?;
+    record(world, args, &socket, &recording)?;
     let pairs = in_turns(
         rounds,
         world,
-        |world| whole(program(world, "awsso").args(["status", "--json"])),
+        |world| whole(program(world, "awsso").args(args)),
         |world| {
             let mut raw = program(world, RAW);
             whole(raw.arg(world.socket()).arg(&recording))
         },
     )?;
-    let what = "awsso status --json, to the same bytes on a raw socket";
     Ok(Row::ratio(what, &pairs, 2.5))
 }
 
-fn record_status(world: &World, socket: &Path, recording: &Path) -> anyhow::Result<()> {
+fn record(world: &World, args: &[&str], socket: &Path, recording: &Path) -> anyhow::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let mut client = program(world, "awsso");
-    client.args(["status", "--json", "--socket"]).arg(socket);
+    client.args(args).arg("--socket").arg(socket);
     let conversation = std::thread::scope(|scope| {
         let client = scope.spawn(|| whole(&mut client));
         let conversation = recording::record(&listener, &world.socket());

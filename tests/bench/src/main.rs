@@ -1,12 +1,15 @@
 //! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
 //! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
 //!
-//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS]
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale]
+//!
+//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second.
 
 mod figures;
 mod measure;
 mod program;
 mod recording;
+mod scale;
 mod table;
 
 use std::io::{self, Write as _};
@@ -18,14 +21,23 @@ const ROUNDS: usize = 200;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let rounds = match std::env::args().nth(1) {
-        Some(rounds) => rounds.parse().context("ROUNDS is a number")?,
-        None => ROUNDS,
-    };
+    let what = std::env::args().nth(1);
     let mut out = io::stdout();
     if cfg!(debug_assertions) {
         writeln!(out, "A debug build: these figures say little.")?;
     }
+    let rounds = match what.as_deref() {
+        Some("scale") => {
+            let mut rows = scale::listing(ROUNDS / 4).await?;
+            rows.push(scale::rush().await?);
+            rows.extend(scale::limited_portal().await?);
+            return Ok(table::print(&mut out, &rows)?);
+        }
+        Some(rounds) => rounds
+            .parse()
+            .context("ROUNDS is a number, or the word scale")?,
+        None => ROUNDS,
+    };
     let mut rows = vec![figures::daemon_start(rounds.div_ceil(4)).await?];
     let mut world = World::logged_in().await;
     rows.push(figures::daemon_memory(&world).await?);

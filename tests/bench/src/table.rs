@@ -50,6 +50,11 @@ impl Row {
         Self::new(cells, ours <= bar)
     }
 
+    /// Ours, what it stands beside, how they compare, the bar; and whether it is met.
+    pub fn figure(what: &str, [ours, beside, compared, bar]: [String; 4], ok: bool) -> Self {
+        Self::new([what.to_owned(), ours, beside, compared, bar], ok)
+    }
+
     fn new(cells: [String; 5], ok: bool) -> Self {
         Self { cells, ok }
     }
