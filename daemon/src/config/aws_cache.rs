@@ -4,7 +4,7 @@
 use sha1::{Digest as _, Sha1};
 
 use super::{
-    Files, SessionSpec, known, same_place,
+    Files, SessionSpec, same_place,
     sessions::{legacy_place, profile_session},
 };
 
@@ -39,12 +39,12 @@ pub fn cache_entries(files: &Files, spec: &SessionSpec) -> Vec<CacheEntry> {
         // config.toml may give the name to another place.
         .filter(|(url, region)| same_place(url, &spec.start_url) && *region == spec.region)
         .map(|(url, _)| CacheEntry::new(&spec.name, url));
-    let known = known(files);
+    let known = &files.known;
     let legacy = files
         .aws
         .profiles
         .values()
-        .filter(|profile| profile_session(profile, &known).as_ref() == Some(spec))
+        .filter(|profile| profile_session(profile, known).as_ref() == Some(spec))
         .filter_map(legacy_place)
         .map(|(url, _)| CacheEntry::new(url, url));
     let mut entries: Vec<CacheEntry> = Vec::new();
@@ -64,19 +64,17 @@ pub fn cache_entries(files: &Files, spec: &SessionSpec) -> Vec<CacheEntry> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::config::{AwsFile, Settings};
 
     const URL: &str = "https://example.awsapps.com/start";
 
     fn entries(settings: &str, aws: &str, name: &str) -> Vec<CacheEntry> {
-        let files = Files {
-            settings: Arc::new(Settings::parse(settings).unwrap()),
-            aws: Arc::new(AwsFile::parse(aws)),
-            mcp: None,
-        };
+        let files = Files::new(
+            Settings::parse(settings).unwrap(),
+            AwsFile::parse(aws),
+            None,
+        );
         let spec = SessionSpec {
             name: name.to_owned(),
             start_url: URL.to_owned(),

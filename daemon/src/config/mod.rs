@@ -19,7 +19,7 @@ use awsso_proto::{Endpoint, Failure};
 pub use aws_cache::{CacheEntry, cache_entries};
 pub use aws_file::{AwsFile, Section};
 pub use environment::{Environment, check_endpoint, is_loopback};
-pub use sessions::{Resolved, SessionSpec, canonical, check_region, known, resolve, same_place};
+pub use sessions::{Resolved, SessionSpec, canonical, check_region, resolve, same_place};
 pub use settings::{Limits, LoginFlow, Network, Preset, SessionSettings, Settings, StoreKind};
 
 /// The largest configuration file that is read.
@@ -31,6 +31,20 @@ pub struct Files {
     pub settings: Arc<Settings>,
     pub aws: Arc<AwsFile>,
     pub mcp: Option<SessionSettings>,
+    /// Every session that they name: worked out once, asked for by each call.
+    pub known: Arc<[SessionSpec]>,
+}
+
+impl Files {
+    pub fn new(settings: Settings, aws: AwsFile, mcp: Option<SessionSettings>) -> Self {
+        let known = sessions::known(&settings, &aws, mcp.as_ref()).into();
+        Self {
+            settings: Arc::new(settings),
+            aws: Arc::new(aws),
+            mcp,
+            known,
+        }
+    }
 }
 
 /// The configuration of a daemon.
@@ -70,11 +84,11 @@ impl Config {
         let stamps: Vec<Stamp> = paths.iter().map(|path| stamp(path)).collect();
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.stamps != stamps {
-            let files = Files {
-                settings: Arc::new(Settings::read(paths[0])?),
-                aws: Arc::new(AwsFile::read(paths[1])?),
-                mcp: sessions::read_mcp_file(paths[2]),
-            };
+            let files = Files::new(
+                Settings::read(paths[0])?,
+                AwsFile::read(paths[1])?,
+                sessions::read_mcp_file(paths[2]),
+            );
             *cached = Cached { stamps, files };
         }
         Ok(cached.files.clone())

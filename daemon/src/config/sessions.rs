@@ -1,13 +1,15 @@
 //! Which session a call means: pure functions of what the client said and what
 //! the files say.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use awsso_proto::{Failure, Reason, error::key, v1::SessionRef};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::{Files, SessionSettings, aws_file::Section, environment::is_loopback};
+use super::{
+    AwsFile, Files, SessionSettings, Settings, aws_file::Section, environment::is_loopback,
+};
 
 /// The keys of `~/.mcp/configs.json` that are ours, best first.
 const MCP_KEYS: [&str; 3] = [
@@ -41,7 +43,11 @@ pub struct Resolved {
 }
 
 /// Every session that the files name, in order of precedence.
-pub fn known(files: &Files) -> Vec<SessionSpec> {
+pub(super) fn known(
+    settings: &Settings,
+    aws: &AwsFile,
+    mcp: Option<&SessionSettings>,
+) -> Vec<SessionSpec> {
     let mut specs: Vec<SessionSpec> = Vec::new();
     let mut add = |name: &str, start_url: &str, region: &str| {
         let taken = specs.iter().any(|spec| spec.name == name);
@@ -53,25 +59,22 @@ pub fn known(files: &Files) -> Vec<SessionSpec> {
             });
         }
     };
-    for (name, session) in &files.settings.sessions {
+    for (name, session) in &settings.sessions {
         add(name, &session.start_url, &session.region);
     }
-    for (name, section) in &files.aws.sso_sessions {
+    for (name, section) in &aws.sso_sessions {
         if let (Some(url), Some(region)) = (section.get("sso_start_url"), section.get("sso_region"))
         {
             add(name, url, region);
         }
     }
-    let legacy = files
-        .aws
-        .profiles
-        .values()
-        .filter_map(legacy_place)
-        .collect::<Vec<_>>();
-    for (url, region) in legacy {
+    // Thousands of profiles name a handful of places.
+    let mut seen = BTreeSet::new();
+    let legacy = aws.profiles.values().filter_map(legacy_place);
+    for (url, region) in legacy.filter(|place| seen.insert(*place)) {
         add_place(&mut specs, url, region);
     }
-    if let Some(session) = &files.mcp {
+    if let Some(session) = mcp {
         add_place(&mut specs, &session.start_url, &session.region);
     }
     specs
@@ -101,10 +104,10 @@ pub fn resolve(
     files: &Files,
     used: &[SessionSpec],
 ) -> Result<Resolved, Failure> {
-    let known = known(files);
+    let known = &files.known;
     let profile = files.aws.profiles.get(&reference.profile);
-    let of_profile = profile.and_then(|profile| profile_session(profile, &known));
-    let spec = pick(reference, files, &known, used, of_profile.as_ref())?;
+    let of_profile = profile.and_then(|profile| profile_session(profile, known));
+    let spec = pick(reference, files, known, used, of_profile.as_ref())?;
     let same = of_profile.as_ref() == Some(&spec);
     let from_profile = |key: &str| {
         profile
@@ -365,19 +368,16 @@ pub(super) fn read_mcp_file(path: &PathBuf) -> Option<SessionSettings> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::config::{AwsFile, Settings};
 
     const CORP: &str = "https://corp.awsapps.com/start";
 
     fn files(settings: &str, aws: &str) -> Files {
-        Files {
-            settings: Arc::new(Settings::parse(settings).unwrap()),
-            aws: Arc::new(AwsFile::parse(aws)),
-            mcp: None,
-        }
+        Files::new(
+            Settings::parse(settings).unwrap(),
+            AwsFile::parse(aws),
+            None,
+        )
     }
 
     fn reference() -> SessionRef {

@@ -132,7 +132,8 @@ impl Services {
         let current = config::resolve(reference, files, &self.sessions.specs())
             .ok()
             .map(|resolved| resolved.spec);
-        let mut sessions: BTreeMap<String, Session> = config::known(files)
+        let mut sessions: BTreeMap<String, Session> = files
+            .known
             .iter()
             .chain(&current)
             .map(|spec| (spec.name.clone(), self.sessions.get(spec)))

@@ -68,8 +68,15 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Sessions {
     parts: Parts,
-    map: Arc<Mutex<HashMap<String, Session>>>,
+    map: Arc<Mutex<Held>>,
     revision: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    by_name: HashMap<String, Session>,
+    /// Theirs: every call asks for them.
+    specs: Arc<[SessionSpec]>,
 }
 
 impl Sessions {
@@ -90,27 +97,30 @@ impl Sessions {
     /// actor; the old one ends.
     pub fn get(&self, spec: &SessionSpec) -> Session {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = map.get(&spec.name)
+        if let Some(session) = map.by_name.get(&spec.name)
             && session.spec == *spec
         {
             return session.clone();
         }
-        if map.len() >= MAX_SESSIONS {
-            map.retain(|_, session| session.holds_something());
+        if map.by_name.len() >= MAX_SESSIONS {
+            map.by_name.retain(|_, session| session.holds_something());
         }
         let session = Session::start(spec.clone(), &self.parts, self.revision.clone());
-        map.insert(spec.name.clone(), session.clone());
+        map.by_name.insert(spec.name.clone(), session.clone());
+        map.specs = map.by_name.values().map(|held| held.spec.clone()).collect();
         session
     }
 
     /// Those that have been used, in no order.
     pub fn all(&self) -> Vec<Session> {
         let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        map.values().cloned().collect()
+        map.by_name.values().cloned().collect()
     }
 
-    pub fn specs(&self) -> Vec<SessionSpec> {
-        self.all().into_iter().map(|session| session.spec).collect()
+    /// What those are that have been used.
+    pub fn specs(&self) -> Arc<[SessionSpec]> {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&map.specs)
     }
 
     /// Changes with every change of any session.
