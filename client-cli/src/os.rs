@@ -1,13 +1,18 @@
-//! The only platform code of this program: signals that ask it to stop, and a
-//! program that takes its place.
+//! The only platform code of this program: signals that ask it to stop, a
+//! program that takes its place, and one that runs beside it.
 
 #[cfg(unix)]
 pub use unix::*;
 
 #[cfg(unix)]
 mod unix {
-    use std::{io, os::unix::process::CommandExt as _, process::Command};
+    use std::{
+        io,
+        os::unix::process::{CommandExt as _, ExitStatusExt as _},
+        process::{Command, ExitStatus},
+    };
 
+    use rustix::process::{Pid, kill_process};
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
     /// Ctrl-C and SIGTERM. From here on they end nothing by themselves.
@@ -31,6 +36,49 @@ mod unix {
                 _ = self.terminate.recv() => {}
             }
         }
+    }
+
+    /// Signals for a program that runs beside us, while we run for its sake.
+    pub struct Handed {
+        terminate: Signal,
+        hangup: Signal,
+    }
+
+    impl Handed {
+        pub fn new() -> io::Result<Self> {
+            // The terminal sends these to both: from here on they end only the program.
+            drop(signal(SignalKind::interrupt())?);
+            drop(signal(SignalKind::quit())?);
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                hangup: signal(SignalKind::hangup())?,
+            })
+        }
+
+        /// The next one to hand on.
+        pub async fn next(&mut self) -> rustix::process::Signal {
+            tokio::select! {
+                _ = self.terminate.recv() => rustix::process::Signal::TERM,
+                _ = self.hangup.recv() => rustix::process::Signal::HUP,
+            }
+        }
+    }
+
+    /// Sends a signal to a child that has not been waited for.
+    pub fn send(pid: Option<u32>, signal: rustix::process::Signal) {
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal); // it has just ended
+        }
+    }
+
+    /// As shells say it: 128 and the signal, when there is no code.
+    pub fn exit_code(status: ExitStatus) -> u8 {
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
+        code.and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(u8::MAX)
     }
 
     /// Becomes the program: signals, terminal and exit code are its own.

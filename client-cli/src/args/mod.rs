@@ -9,7 +9,10 @@ use clap::{
     error::ErrorKind,
 };
 
-use crate::exit::{Family, Stop};
+use crate::{
+    exit::{Family, Stop},
+    profiles::Template,
+};
 
 mod value;
 
@@ -61,6 +64,9 @@ pub enum Verb {
     CredentialProcess(TargetArgs),
     /// Print credentials as lines for a shell to evaluate
     Env(EnvArgs),
+    /// Write the accounts and roles into the AWS config file
+    #[command(subcommand)]
+    Profiles(ProfilesCommand),
     /// List, watch and cancel jobs, and read what they printed
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -80,6 +86,7 @@ impl Verb {
             | Self::Status(_)
             | Self::LsAccounts(_)
             | Self::Env(_)
+            | Self::Profiles(_)
             | Self::Jobs(_)
             | Self::Daemon(_) => Family::Plain,
         }
@@ -204,6 +211,9 @@ pub struct Ec2ExecCommandArgs {
 pub struct ExecArgs {
     #[command(flatten)]
     pub target: TargetArgs,
+    /// Keep the credentials fresh for as long as the program runs
+    #[arg(long)]
+    pub serve: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -225,6 +235,31 @@ pub struct EnvArgs {
     /// Whose syntax to print [default: the shell that SHELL names]
     #[arg(long)]
     pub shell: Option<Shell>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProfilesCommand {
+    /// Write one profile per account and role; what others wrote stays
+    Sync(ProfilesSyncArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ProfilesSyncArgs {
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove the profiles whose account or role is gone
+    #[arg(long)]
+    pub prune: bool,
+    /// Profile names, made of {account}, {accountId}, {role} and {session}
+    #[arg(long, default_value = "{account}-{role}")]
+    pub template: Template,
+    /// Write profiles that ask awsso, not the shared login
+    #[arg(long)]
+    pub credential_process: bool,
+    /// The region of the profiles [default: the session's]
+    #[arg(long, value_parser = value::region)]
+    pub region: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -375,15 +410,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_there() {
         let help = Args::command().render_help().to_string();
-        for word in [
-            "console",
-            "profiles",
-            "approvals",
-            "audit",
-            "doctor",
-            "mcp",
-            "policy",
-        ] {
+        for word in ["console", "approvals", "audit", "doctor", "mcp", "policy"] {
             assert!(!help.contains(word), "{word}");
             assert_eq!(
                 parse(&format!("awsso {word}")).unwrap_err().kind(),

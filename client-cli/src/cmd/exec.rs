@@ -1,4 +1,5 @@
-//! `awsso exec`: becomes a program that has credentials in its environment.
+//! `awsso exec`: becomes a program that has credentials in its environment, or
+//! stays beside it to keep them fresh.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,6 +17,8 @@ use crate::{
     exit::Stop,
     os,
 };
+
+mod serve;
 
 /// Whatever else could give the child credentials: names, and prefixes that
 /// end in `*`. Left in place, some SDK would prefer it.
@@ -44,19 +47,25 @@ pub async fn run(context: &Context, exec: ExecArgs) -> Result<u8, Stop> {
         ));
     }
     let target = context.target("exec", exec.target)?;
-    let (program, arguments) = exec
-        .command
-        .split_first()
-        .expect("the parser requires a program");
+    if exec.serve {
+        return serve::run(context, target, &exec.command).await;
+    }
     let credentials = credentials::get(context, target).await?;
+    let (mut command, program) = command(&exec.command);
+    command.envs(credentials::variables(&credentials));
+    let error = os::become_program(&mut command);
+    Err(not_run(program, &error).into())
+}
+
+/// The program of a command line, with nobody else's credentials.
+fn command(line: &[OsString]) -> (Command, &OsStr) {
+    let (program, arguments) = line.split_first().expect("the parser requires a program");
     let mut command = Command::new(program);
     command.args(arguments);
     for name in removed(std::env::vars_os().map(|(name, _)| name)) {
         command.env_remove(name);
     }
-    command.envs(credentials::variables(&credentials));
-    let error = os::become_program(&mut command);
-    Err(not_run(program, &error).into())
+    (command, program)
 }
 
 fn removed(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {

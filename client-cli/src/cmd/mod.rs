@@ -10,6 +10,7 @@ mod jobs;
 mod login;
 mod logout;
 mod logs;
+mod profiles;
 mod status;
 
 use crate::{args::Verb, context::Context, exit::Stop};
@@ -25,6 +26,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Exec(args) => exec::run(context, args).await,
         Verb::CredentialProcess(target) => credentials::process(context, target).await,
         Verb::Env(args) => credentials::env(context, args).await,
+        Verb::Profiles(command) => profiles::run(context, command).await,
         Verb::Jobs(command) => jobs::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
     }

@@ -1,6 +1,9 @@
-//! Role credentials: one load at a time per role, kept in memory only.
+//! Role credentials: one load at a time per role, kept in memory only, handed out
+//! over the socket or over an endpoint on loopback.
 
 mod broker;
+mod endpoint;
 mod single_flight;
 
 pub use broker::{Broker, RoleCredentials};
+pub use endpoint::{Endpoint, Source};

@@ -1,13 +1,19 @@
 //! `awsso.v1.Credentials`: keys for a person's own programs. Never for an agent.
 
 use awsso_proto::v1::{
-    GetCredentialsRequest, GetCredentialsResponse, Secret,
-    credentials_server::Credentials as Service, timestamp,
+    GetCredentialsRequest, GetCredentialsResponse, LoopbackEndpoint, OpenEndpointRequest,
+    OpenEndpointResponse, Secret, credentials_server::Credentials as Service, timestamp,
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
-use super::Services;
-use crate::policy;
+use super::{STREAM_QUEUE, Services, Stream};
+use crate::{
+    credentials::{Endpoint, Source},
+    policy,
+};
 
 #[tonic::async_trait]
 impl Service for Services {
@@ -33,5 +39,54 @@ impl Service for Services {
             role_name: target.role,
             region: target.region,
         }))
+    }
+
+    type OpenEndpointStream = Stream<OpenEndpointResponse>;
+
+    async fn open_endpoint(
+        &self,
+        request: Request<OpenEndpointRequest>,
+    ) -> Result<Response<Self::OpenEndpointStream>, Status> {
+        let (principal, files) = self.admit(&request)?;
+        policy::person_only(principal, "hold credentials")?;
+        let request = request.into_inner();
+        let target = self
+            .target(&files, request.target.unwrap_or_default())
+            .await?;
+        let source = Source {
+            broker: self.broker.clone(),
+            session: target.session,
+            account: target.account,
+            role: target.role,
+        };
+        if request.again.is_none() {
+            // Before a program is started, its person hears why it would get nothing.
+            source.credentials().await?;
+        }
+        let endpoint = Endpoint::open(request.again.as_ref()).await?;
+        let opened = OpenEndpointResponse {
+            url: endpoint.url(),
+            endpoint: Some(LoopbackEndpoint {
+                port: endpoint.port().into(),
+                token: Some(Secret::new(endpoint.token())),
+            }),
+            account_id: source.account.clone(),
+            role_name: source.role.clone(),
+            region: target.region,
+        };
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            let port = endpoint.port();
+            info!(port, account = %source.account, role = %source.role, "credential endpoint opened");
+            let _ = sender.send(Ok(opened)).await; // the client hung up
+            tokio::select! {
+                never = endpoint.serve(source) => match never {},
+                () = stop.cancelled() => {}
+                () = sender.closed() => {}
+            }
+            info!(port, "credential endpoint closed");
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

@@ -162,7 +162,7 @@ async fn a_login_behind_a_locked_keyring_is_back_as_soon_as_that_is_unlocked() {
         why,
         "the stored login cannot be opened: the keyring is locked"
     );
-    let refused = world.awsso(&["ls-accounts"]).await.code(3);
+    let refused = world.awsso(&["ls-accounts", "--refresh"]).await.code(3);
     let _ = refused.says("the keyring is locked");
     desktop.unlock().await;
     whole_login(&world).await;

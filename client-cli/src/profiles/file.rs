@@ -1,0 +1,233 @@
+//! The AWS config file on disk. It is replaced whole or not at all, with its
+//! mode, through the symlink that it may be, and never over somebody else's
+//! change; what was there is kept beside it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use awsso_proto::{Failure, Reason, error::key, ipc};
+
+use crate::exit::file_failure;
+
+/// How often the work is done when others write the file at the same time.
+const TRIES: usize = 2;
+
+pub struct ConfigFile {
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// The file that the AWS CLI of this environment reads.
+    pub fn new(named: Option<&str>, home: Option<&Path>) -> Result<Self, Failure> {
+        let in_home = |rest: &str| home.map(|home| home.join(rest));
+        let path = match named {
+            None => in_home(".aws/config"),
+            Some(named) => match named.strip_prefix("~/") {
+                Some(rest) => in_home(rest),
+                None => std::path::absolute(named).ok(),
+            },
+        };
+        let path = path.ok_or_else(|| {
+            Failure::new(
+                Reason::NotFound,
+                "nothing says where the AWS config file is",
+            )
+            .with(key::HINT, "set HOME or AWS_CONFIG_FILE")
+        })?;
+        Ok(Self { path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds; nothing when there is none.
+    pub fn read(&self) -> Result<String, Failure> {
+        match fs::read(&self.path) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| self.unusable("it is not UTF-8")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Replaces what it holds by what `change` makes of it. When the file has
+    /// changed meanwhile, `change` is asked once more.
+    pub fn update<T>(
+        &self,
+        mut change: impl FnMut(&str) -> Result<(String, T), Failure>,
+    ) -> Result<T, Failure> {
+        for _ in 0..TRIES {
+            let old = self.read()?;
+            let (new, told) = change(&old)?;
+            if new == old {
+                return Ok(told);
+            }
+            if self.read()? == old {
+                self.replace(&new).map_err(|error| self.failed(&error))?;
+                return Ok(told);
+            }
+        }
+        Err(Failure::new(
+            Reason::Busy,
+            format!(
+                "{} is being changed by another program; nothing was written",
+                self.path.display()
+            ),
+        ))
+    }
+
+    /// The failure to make sense of what it holds.
+    pub fn unusable(&self, why: impl std::fmt::Display) -> Failure {
+        let path = self.path.display();
+        Failure::new(
+            Reason::InvalidArgument,
+            format!("{path}: {why}; nothing was written"),
+        )
+        .with(key::HINT, "correct the file, then run the command again")
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        file_failure(&self.path.display(), error).with(
+            key::HINT,
+            "look at the file's rights and at AWS_CONFIG_FILE",
+        )
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let target = if fs::symlink_metadata(&self.path).is_ok() {
+            let target = fs::canonicalize(&self.path)?;
+            put(
+                &beside(&self.path, "awsso-backup"),
+                &fs::read(&target)?,
+                None,
+            )?;
+            target
+        } else {
+            if let Some(dir) = self.path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            self.path.clone()
+        };
+        let mode = fs::metadata(&target).ok().map(|there| there.permissions());
+        put(&target, text.as_bytes(), mode)
+    }
+}
+
+/// Temp file, fsync, rename. Readable by nobody else, unless it was.
+fn put(path: &Path, bytes: &[u8], mode: Option<fs::Permissions>) -> io::Result<()> {
+    let temp = beside(path, &format!("{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = ipc::private_file()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&temp)?;
+        file.write_all(bytes)?;
+        if let Some(mode) = mode {
+            file.set_permissions(mode)?;
+        }
+        file.sync_all()?;
+        fs::rename(&temp, path)?;
+        // The rename itself survives a power cut only when the folder is on disk.
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temp); // best effort: the error that counts is returned
+    }
+    written
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{suffix}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn file(dir: &TempDir) -> ConfigFile {
+        let path = dir.path().join("a/config").display().to_string();
+        ConfigFile::new(Some(&path), None).unwrap()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is what an update takes")]
+    fn append(text: &str) -> Result<(String, ()), Failure> {
+        Ok((format!("{text}x"), ()))
+    }
+
+    #[test]
+    fn the_file_is_where_the_environment_says() {
+        let path = |named: Option<&str>| {
+            let file = ConfigFile::new(named, Some(Path::new("/home/ann")));
+            file.unwrap().path
+        };
+        assert_eq!(path(None), Path::new("/home/ann/.aws/config"));
+        assert_eq!(path(Some("~/c")), Path::new("/home/ann/c"));
+        assert_eq!(path(Some("/etc/c")), Path::new("/etc/c"));
+        assert!(ConfigFile::new(None, None).is_err());
+    }
+
+    #[test]
+    fn the_first_text_has_no_backup_and_each_later_one_has_its_last() {
+        let dir = TempDir::new().unwrap();
+        let file = file(&dir);
+        let backup = beside(file.path(), "awsso-backup");
+        file.update(append).unwrap();
+        assert!(!backup.exists());
+        file.update(append).unwrap();
+        assert_eq!(file.read().unwrap(), "xx");
+        assert_eq!(fs::read(&backup).unwrap(), b"x");
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_change_of_somebody_else_is_read_again_once() {
+        let dir = TempDir::new().unwrap();
+        let file = file(&dir);
+        file.update(append).unwrap();
+        let asked = Cell::new(0);
+        let disturb = |times: usize| {
+            let (asked, path) = (&asked, file.path());
+            asked.set(0);
+            move |text: &str| {
+                asked.set(asked.get() + 1);
+                if asked.get() <= times {
+                    fs::write(path, format!("theirs {}", asked.get())).unwrap();
+                }
+                append(text)
+            }
+        };
+        file.update(disturb(1)).unwrap();
+        assert_eq!(
+            (asked.get(), file.read().unwrap().as_str()),
+            (2, "theirs 1x")
+        );
+        let refused = file.update(disturb(2)).unwrap_err();
+        assert_eq!(refused.reason, Reason::Busy);
+        assert_eq!(
+            (asked.get(), file.read().unwrap().as_str()),
+            (2, "theirs 2")
+        );
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_refused() {
+        let dir = TempDir::new().unwrap();
+        let file = file(&dir);
+        file.update(append).unwrap();
+        fs::write(file.path(), b"[default]\n# caf\xe9\n").unwrap();
+        let refused = file.update(append).unwrap_err();
+        assert!(refused.message.contains("not UTF-8"), "{refused}");
+        assert!(!beside(file.path(), "awsso-backup").exists());
+    }
+}
