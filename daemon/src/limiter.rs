@@ -31,7 +31,7 @@ use crate::disk;
 /// Calls in flight towards one portal, or one account and region of SSM.
 const IN_FLIGHT: usize = 24;
 /// Of these, lists and other bulk work never take the last ones.
-const IN_FLIGHT_BULK: usize = 20;
+const IN_FLIGHT_BULK: usize = 22;
 
 /// Places beyond this many push out those that nobody uses now.
 const MAX_PLACES: usize = 4_096;
