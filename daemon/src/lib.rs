@@ -6,23 +6,24 @@ mod aws;
 pub mod clock;
 pub mod config;
 mod credentials;
-mod disk;
 mod instance;
 mod jobs;
 mod limiter;
 pub mod logs;
+mod loopback;
 pub mod os;
 mod policy;
 mod portal;
 mod rpc;
 mod session;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use awsso_proto::{Failure, Reason, ipc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
 use accounts::{Accounts, Index};
 use aws::Aws;
@@ -176,6 +177,13 @@ async fn accept(
             }
         }
     }
+}
+
+/// From the system, zeroed when they go.
+fn random_bytes<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// Bytes as a name of a file or a job.

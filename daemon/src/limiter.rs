@@ -17,6 +17,7 @@ use std::{
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use awsso_proto::disk;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::Instant,
@@ -25,8 +26,6 @@ use tracing::info;
 
 pub use fault::{Fault, fault};
 use pace::Pace;
-
-use crate::disk;
 
 /// Calls in flight towards one portal, or one account and region of SSM.
 const IN_FLIGHT: usize = 24;

@@ -1,9 +1,10 @@
 //! What both ends of the socket must agree on: the messages, the errors, where
-//! the socket is, how to connect, listen and know the peer, the handshake, and
-//! how a client starts the daemon. It has no opinion about AWS.
+//! the socket is, how to connect, listen and know the peer, the handshake, how a
+//! client starts the daemon, and how a file is replaced. It has no opinion about AWS.
 
 pub mod browser;
 pub mod client;
+pub mod disk;
 pub mod endpoint;
 pub mod environment;
 pub mod error;

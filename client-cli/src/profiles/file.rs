@@ -3,12 +3,11 @@
 //! change; what was there is kept beside it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use awsso_proto::{Failure, Reason, error::key, ipc};
+use awsso_proto::{Failure, Reason, disk, error::key};
 
 use crate::exit::file_failure;
 
@@ -99,11 +98,7 @@ impl ConfigFile {
     fn replace(&self, text: &str) -> io::Result<()> {
         let target = if fs::symlink_metadata(&self.path).is_ok() {
             let target = fs::canonicalize(&self.path)?;
-            put(
-                &beside(&self.path, "awsso-backup"),
-                &fs::read(&target)?,
-                None,
-            )?;
+            disk::replace(&beside(&self.path, "awsso-backup"), &fs::read(&target)?)?;
             target
         } else {
             if let Some(dir) = self.path.parent() {
@@ -112,33 +107,8 @@ impl ConfigFile {
             self.path.clone()
         };
         let mode = fs::metadata(&target).ok().map(|there| there.permissions());
-        put(&target, text.as_bytes(), mode)
+        disk::replace_as(&target, text.as_bytes(), mode)
     }
-}
-
-/// Temp file, fsync, rename. Readable by nobody else, unless it was.
-fn put(path: &Path, bytes: &[u8], mode: Option<fs::Permissions>) -> io::Result<()> {
-    let temp = beside(path, &format!("{}.tmp", std::process::id()));
-    let written = (|| {
-        let mut file = ipc::private_file()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&temp)?;
-        file.write_all(bytes)?;
-        if let Some(mode) = mode {
-            file.set_permissions(mode)?;
-        }
-        file.sync_all()?;
-        fs::rename(&temp, path)?;
-        // The rename itself survives a power cut only when the folder is on disk.
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temp); // best effort: the error that counts is returned
-    }
-    written
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -7,12 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use awsso_proto::{Failure, Reason};
+use awsso_proto::{Failure, Reason, disk};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::{Account, Listing, Roles};
-use crate::{config::SessionSpec, disk};
+use crate::config::SessionSpec;
 
 /// 5,000 accounts with 20 roles each are 3 MB.
 const MAX_FILE: u64 = 64 << 20;

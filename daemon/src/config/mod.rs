@@ -100,7 +100,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((
         meta.modified().ok()?,
         meta.len(),
-        crate::os::others_can_write(path),
+        crate::os::others_can_write(&meta),
     ))
 }
 

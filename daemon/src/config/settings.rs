@@ -178,7 +178,7 @@ impl Settings {
                 format!("{}: {what}", path.display()),
             )
         })?;
-        if crate::os::others_can_write(path) {
+        if std::fs::metadata(path).is_ok_and(|file| crate::os::others_can_write(&file)) {
             settings.policy.error = Some(format!(
                 "{} can be written by other users; run: chmod go-w {0}",
                 path.display()

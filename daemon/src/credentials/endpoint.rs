@@ -11,10 +11,7 @@ use awsso_proto::{
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     header::{self, HeaderName},
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use tokio::{
@@ -22,10 +19,9 @@ use tokio::{
     task::JoinSet,
 };
 use tracing::debug;
-use zeroize::Zeroizing;
 
 use super::{Broker, RoleCredentials};
-use crate::session::Session;
+use crate::{loopback, session::Session};
 use answer::{Answer, Document, Refusal};
 
 mod answer;
@@ -37,11 +33,6 @@ const TOKEN_LETTERS: usize = 2 * TOKEN_BYTES;
 const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 /// One program asks; what it starts may ask, too. Whoever comes beyond waits.
 const CONNECTIONS: usize = 64;
-/// A connection that asks nothing is closed.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
-const MAX_REQUEST: usize = 16 << 10;
-/// Out of descriptors, for example: not a reason to spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whose credentials are served.
 #[derive(Debug, Clone)]
@@ -122,13 +113,10 @@ impl Endpoint {
         loop {
             tokio::select! {
                 Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                    Ok((stream, _)) => {
-                        let (door, source) = (Arc::clone(&self.door), source.clone());
-                        connections.spawn(serve_one(stream, door, source));
-                    }
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                },
+                stream = loopback::accept(&self.listener), if connections.len() < CONNECTIONS => {
+                    let (door, source) = (Arc::clone(&self.door), source.clone());
+                    connections.spawn(serve_one(stream, door, source));
+                }
             }
         }
     }
@@ -148,26 +136,17 @@ fn known(again: &LoopbackEndpoint) -> Result<(u16, SecretString), Failure> {
 }
 
 fn random() -> Result<SecretString, Failure> {
-    let mut bytes = Zeroizing::new([0; TOKEN_BYTES]);
-    getrandom::fill(&mut *bytes)
+    let bytes = crate::random_bytes::<TOKEN_BYTES>()
         .map_err(|error| Failure::new(Reason::Internal, format!("no random bytes: {error}")))?;
     Ok(crate::hex(&*bytes).into())
 }
 
 async fn serve_one(stream: TcpStream, door: Arc<Door>, source: Source) {
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
-        .max_buf_size(MAX_REQUEST)
-        .keep_alive(false)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(|request| {
-                let (door, source) = (&door, &source);
-                async move { Ok::<_, Infallible>(answer(door, source, &request).await) }
-            }),
-        );
-    let _ = served.await; // a program that went away
+    let (door, source) = (&door, &source);
+    loopback::answer_one(stream, |request| async move {
+        answer(door, source, &request).await
+    })
+    .await;
 }
 
 async fn answer<B>(door: &Door, source: &Source, request: &Request<B>) -> Response<Document> {

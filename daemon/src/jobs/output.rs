@@ -16,7 +16,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::disk;
+use awsso_proto::disk;
 
 /// The output of one task.
 #[derive(Debug)]

@@ -35,6 +35,14 @@ impl Fault {
         }
     }
 
+    /// Nothing that AWS decided: the same call may well succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled | Self::Unavailable { .. } => true,
+            Self::Refused { .. } => self.is_nameless(),
+        }
+    }
+
     /// A refusal without an error code: a proxy's words, not AWS's.
     pub fn is_nameless(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code.starts_with(NAMELESS))

@@ -67,8 +67,7 @@ fn data_key(account: &str) -> Result<Key, Unavailable> {
     if let Some(key) = read(&entry)? {
         return Ok(key);
     }
-    let mut made = Key::default();
-    getrandom::fill(&mut *made).map_err(failed)?;
+    let made: Key = crate::random_bytes().map_err(failed)?;
     entry.set_secret(&written(&made)).map_err(unavailable)?;
     match read(&entry)? {
         Some(kept) if kept == made => Ok(made),

@@ -115,7 +115,7 @@ pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {
 }
 
 /// Group or others may write this file.
-pub fn others_can_write(path: &std::path::Path) -> bool {
+pub fn others_can_write(file: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o022 != 0)
+    file.mode() & 0o022 != 0
 }

@@ -103,10 +103,7 @@ impl Oidc {
             match self.exchange_once(grant, code).await {
                 Ok(token) => return LoginAnswer::Token(token),
                 Err(fault) if is_unknown_client(&fault) => return LoginAnswer::UnknownClient,
-                Err(Fault::Throttled | Fault::Unavailable { .. }) if tries < EXCHANGES => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(nameless) if nameless.is_nameless() && tries < EXCHANGES => {
+                Err(fault) if fault.is_passing() && tries < EXCHANGES => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(fault) => return LoginAnswer::Failed(self.login_failure(fault)),

@@ -12,16 +12,14 @@ use std::{
 };
 
 use aws_smithy_types::{DateTime, date_time::Format};
+use awsso_proto::disk;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::token::{Origin, Token, TokenDigest};
-use crate::{
-    config::{CacheEntry, Config, SessionSpec, cache_entries, same_place},
-    disk,
-};
+use crate::config::{CacheEntry, Config, SessionSpec, cache_entries, same_place};
 
 /// The AWS CLI writes in place: a file that cannot be parsed may be a moment old.
 const TRIES: u32 = 5;

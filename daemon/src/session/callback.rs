@@ -6,11 +6,7 @@ use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use awsso_proto::{Failure, Reason};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hyper::{
-    Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -20,6 +16,8 @@ use tokio::{
     task::{self, JoinSet},
 };
 
+use crate::loopback;
+
 /// Registered without a port, used with any (AWS takes RFC 8252 section 7.3 at its word).
 pub(super) const REGISTERED_URI: &str = "http://127.0.0.1/oauth/callback";
 const PATH: &str = "/oauth/callback";
@@ -28,12 +26,8 @@ const PATH: &str = "/oauth/callback";
 const RANDOM_BYTES: usize = 32;
 /// A browser opens a few connections; whoever opens more waits.
 const CONNECTIONS: usize = 16;
-/// A connection that asks nothing is closed.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
 /// The last page has this long to reach the browser.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// An authorization code is a few hundred letters.
-const MAX_REQUEST: usize = 16 << 10;
 
 /// A listener, and the secrets of one authorization request.
 pub struct Callback {
@@ -114,13 +108,9 @@ impl Callback {
             tokio::select! {
                 Some(arrival) = arrived.recv() => break arrival,
                 Some(_) = connections.join_next() => {}
-                accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(serve_one(stream, Arc::clone(&page)));
-                    }
-                    // Out of descriptors, or gone before it was taken: not our end.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-                },
+                stream = loopback::accept(&listener), if connections.len() < CONNECTIONS => {
+                    connections.spawn(serve_one(stream, Arc::clone(&page)));
+                }
             }
         };
         let (result, ending) = finish(arrival.code).await;
@@ -143,9 +133,9 @@ impl Callback {
 }
 
 fn random() -> io::Result<SecretString> {
-    let mut bytes = zeroize::Zeroizing::new([0; RANDOM_BYTES]);
-    getrandom::fill(&mut *bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(URL_SAFE_NO_PAD.encode(*bytes).into())
+    Ok(URL_SAFE_NO_PAD
+        .encode(*crate::random_bytes::<RANDOM_BYTES>()?)
+        .into())
 }
 
 struct Page {
@@ -155,20 +145,8 @@ struct Page {
 }
 
 async fn serve_one(stream: TcpStream, page: Arc<Page>) {
-    // One answer for each connection: the last page is not kept waiting by idle ones.
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
-        .max_buf_size(MAX_REQUEST)
-        .keep_alive(false)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(|request| {
-                let page = Arc::clone(&page);
-                async move { Ok::<_, std::convert::Infallible>(page.answer(&request).await) }
-            }),
-        );
-    let _ = served.await; // a browser that went away
+    let page = &page;
+    loopback::answer_one(stream, |request| async move { page.answer(&request).await }).await;
 }
 
 impl Page {

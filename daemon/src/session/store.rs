@@ -15,7 +15,7 @@ use std::{
 };
 
 use awsso_proto::{
-    Failure, Reason,
+    Failure, Reason, disk,
     v1::{self, StoreStatus},
 };
 use chacha20poly1305::{
@@ -34,7 +34,6 @@ use super::{
 };
 use crate::{
     config::{SessionSpec, StoreKind},
-    disk,
     os::keyring::Key,
 };
 
@@ -260,7 +259,7 @@ impl Store {
             Ok(_) if !create => return Err(io::Error::other("the key file is damaged")),
             Err(error) if error.kind() != io::ErrorKind::NotFound || !create => return Err(error),
             _ => {
-                fill(&mut *key)?;
+                key = crate::random_bytes()?;
                 disk::replace(&path, &*key)?;
             }
         }
@@ -298,8 +297,7 @@ fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
 fn seal(key: &Key, header: &Header, plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut file = serde_json::to_vec(header)?;
     file.push(b'\n');
-    let mut nonce = [0; NONCE_BYTES];
-    fill(&mut nonce)?;
+    let nonce = *crate::random_bytes::<NONCE_BYTES>()?;
     let payload = Payload {
         msg: plain,
         aad: &file,
@@ -328,10 +326,6 @@ fn unseal(key: &Key, bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
 
 fn damaged() -> io::Error {
     io::Error::other("the file is damaged or was sealed with another key")
-}
-
-fn fill(bytes: &mut [u8]) -> io::Result<()> {
-    getrandom::fill(bytes).map_err(|error| io::Error::other(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The AWS CLI and boto3 beside us: their configuration, their cache of
 //! tokens, and themselves.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -14,11 +14,6 @@ impl World {
     /// Writes `~/.aws/config`.
     pub fn aws_config(&self, text: &str) {
         self.write(".aws/config", text);
-    }
-
-    /// Writes our own `config.toml`.
-    pub fn config_toml(&self, text: &str) {
-        self.write(".config/awsso/config.toml", text);
     }
 
     /// An `[sso-session]` of the sandbox, for `~/.aws/config`, and a profile of
@@ -92,12 +87,5 @@ impl World {
             crate::known::READ_ONLY,
             self.sandbox.region()
         )
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.home().join(path);
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(dir).expect("a folder of the test");
-        std::fs::write(path, text).expect("a file of the test");
     }
 }

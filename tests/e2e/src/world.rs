@@ -117,9 +117,26 @@ impl World {
 
     /// Writes the person's `config.toml`.
     pub fn configure(&self, text: &str) {
-        let dir = self.home().join(".config/awsso");
-        std::fs::create_dir_all(&dir).expect("a folder");
-        std::fs::write(dir.join("config.toml"), text).expect("a file of the test");
+        self.write(".config/awsso/config.toml", text);
+    }
+
+    /// Writes a file of the person's home.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.home().join(path);
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(dir).expect("a folder of the test");
+        std::fs::write(path, text).expect("a file of the test");
+    }
+
+    /// Runs `awsso` with these variables, in an environment that names no session.
+    pub async fn awsso_unnamed(&self, vars: &[(&str, &str)], args: &[&str]) -> Run {
+        let mut command = self.program(bin("awsso"));
+        command
+            .env_remove("AWS_SSO_START_URL")
+            .env_remove("AWS_SSO_REGION")
+            .envs(vars.iter().copied())
+            .args(args);
+        finish(command, args.join(" ")).await
     }
 
     /// Waits until a status fits.

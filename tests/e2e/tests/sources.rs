@@ -1,34 +1,12 @@
 //! Where a session can come from, and which one a command means.
 
-use std::path::Path;
-
-use awsso_e2e::{Run, World, bin, finish};
+use awsso_e2e::{Run, World};
 use serde_json::Value;
-
-/// `awsso` without a session in its environment, but with these variables.
-async fn awsso(world: &World, vars: &[(&str, &str)], args: &[&str]) -> Run {
-    let mut command = world.program(bin("awsso"));
-    command
-        .env_remove("AWS_SSO_START_URL")
-        .env_remove("AWS_SSO_REGION")
-        .envs(vars.iter().copied())
-        .args(args);
-    finish(command, args.join(" ")).await
-}
-
-fn write(world: &World, path: &str, text: &str) {
-    let path = world.home().join(path);
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
-fn config(world: &World, text: &str) {
-    write(world, ".config/awsso/config.toml", text);
-}
 
 /// Names of `status --json`.
 async fn names(world: &World) -> Vec<String> {
-    let status = awsso(world, &[], &["status", "--json"])
+    let status = world
+        .awsso_unnamed(&[], &["status", "--json"])
         .await
         .code(0)
         .json();
@@ -44,14 +22,11 @@ async fn names(world: &World) -> Vec<String> {
 /// `corp` in `config.toml`, `dev` in the AWS config.
 fn two_sessions(world: &World) {
     let (url, region) = (world.sandbox.start_url(), world.sandbox.region());
-    config(
-        world,
-        &format!(
+    world.configure(&format!(
             "[session.corp]\nstart_url = \"{url}\"\nregion = \"{region}\"\n[session.lab]\nstart_url = \"{url}\"\nregion = \"us-east-1\"\n"
         ),
     );
-    write(
-        world,
+    world.write(
         ".aws/config",
         &format!(
             "[sso-session dev]\nsso_start_url = {url}\nsso_region = {region}\n\
@@ -64,11 +39,11 @@ fn two_sessions(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_session_a_login_says_what_to_set() {
     let world = World::new().await;
-    let run = awsso(&world, &[], &["login"]).await.code(1);
+    let run = world.awsso_unnamed(&[], &["login"]).await.code(1);
     let _ = run
         .says("no session is configured")
         .says("set AWS_SSO_START_URL and AWS_SSO_REGION");
-    let status = awsso(&world, &[], &["status"]).await.code(0);
+    let status = world.awsso_unnamed(&[], &["status"]).await.code(0);
     let _ = status.says("No session is configured");
 }
 
@@ -82,7 +57,7 @@ async fn a_start_url_that_cannot_be_one_is_refused_in_one_clear_line() {
         "https://",
     ] {
         let vars = [("AWS_SSO_START_URL", url), ("AWS_SSO_REGION", "eu-west-1")];
-        let run = awsso(&world, &vars, &["login"]).await.code(2);
+        let run = world.awsso_unnamed(&vars, &["login"]).await.code(2);
         let run = run.says(&format!("the start URL {url:?} is not an https URL"));
         assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
     }
@@ -90,7 +65,8 @@ async fn a_start_url_that_cannot_be_one_is_refused_in_one_clear_line() {
         ("AWS_SSO_START_URL", "https://corp.awsapps.com/start"),
         ("AWS_SSO_REGION", "Europe/Ireland"),
     ];
-    let _ = awsso(&world, &vars, &["login"])
+    let _ = world
+        .awsso_unnamed(&vars, &["login"])
         .await
         .code(2)
         .says("is not a region like eu-west-1");
@@ -112,7 +88,9 @@ async fn a_start_url_that_aws_does_not_know_is_named() {
         ("AWS_SSO_START_URL", url.as_str()),
         ("AWS_SSO_REGION", "eu-west-1"),
     ];
-    let run = awsso(&world, &vars, &["login", "--no-launch-browser"]).await;
+    let run = world
+        .awsso_unnamed(&vars, &["login", "--no-launch-browser"])
+        .await;
     assert_ne!(run.code, Some(0), "{run:?}");
     let _ = run
         .says(&format!("AWS refuses the login at {url} in eu-west-1"))
@@ -135,11 +113,13 @@ async fn a_legacy_profile_is_a_session_also_with_the_consoles_form_of_the_url() 
          sso_account_id = 111122223333\nsso_role_name = ReadOnly\n",
         world.sandbox.region()
     );
-    write(&world, ".aws/config", &profile);
-    let _ = awsso(&world, &[], &["login", "--no-launch-browser"])
+    world.write(".aws/config", &profile);
+    let _ = world
+        .awsso_unnamed(&[], &["login", "--no-launch-browser"])
         .await
         .ok();
-    let run = awsso(&world, &[("AWS_PROFILE", "old")], &["env"])
+    let run = world
+        .awsso_unnamed(&[("AWS_PROFILE", "old")], &["env"])
         .await
         .ok();
     assert!(run.contains("AWS_ACCESS_KEY_ID"), "{run}");
@@ -161,8 +141,9 @@ async fn each_key_of_the_mcp_file_is_a_session() {
             "AWS_SSO_START_URL": world.sandbox.start_url(),
             "AWS_REGION": world.sandbox.region(),
         }}});
-        write(&world, ".mcp/configs.json", &text.to_string());
-        let status = awsso(&world, &[], &["status", "--json"])
+        world.write(".mcp/configs.json", &text.to_string());
+        let status = world
+            .awsso_unnamed(&[], &["status", "--json"])
             .await
             .code(0)
             .json();
@@ -180,28 +161,36 @@ async fn each_key_of_the_mcp_file_is_a_session() {
 async fn of_several_sessions_one_must_be_named() {
     let world = World::new().await;
     two_sessions(&world);
-    let run = awsso(&world, &[], &["login"]).await.code(2);
+    let run = world.awsso_unnamed(&[], &["login"]).await.code(2);
     let run = run.says("several sessions are configured and none is named");
     for name in ["corp", "dev", "lab"] {
         assert!(run.stderr.contains(name), "{run:?}");
     }
-    let _ = awsso(&world, &[], &["login", "nobody"])
+    let _ = world
+        .awsso_unnamed(&[], &["login", "nobody"])
         .await
         .code(1)
         .says("there is no session named \"nobody\"");
 
     let logged_in = |run: Run| run.ok().split(" until").next().unwrap().to_owned();
     let login = ["login", "--no-launch-browser"];
-    let flag = awsso(&world, &[], &[&login[..], &["--session", "corp"]].concat()).await;
+    let flag = world
+        .awsso_unnamed(&[], &[&login[..], &["--session", "corp"]].concat())
+        .await;
     assert_eq!(logged_in(flag), "Logged in to corp");
-    let argument = awsso(&world, &[], &[&login[..], &["corp"]].concat()).await;
+    let argument = world
+        .awsso_unnamed(&[], &[&login[..], &["corp"]].concat())
+        .await;
     assert_eq!(logged_in(argument), "Already logged in to corp");
-    let variable = awsso(&world, &[("AWSSO_SESSION", "corp")], &login).await;
+    let variable = world
+        .awsso_unnamed(&[("AWSSO_SESSION", "corp")], &login)
+        .await;
     assert_eq!(logged_in(variable), "Already logged in to corp");
-    let profile = awsso(&world, &[("AWS_PROFILE", "web")], &login).await;
+    let profile = world.awsso_unnamed(&[("AWS_PROFILE", "web")], &login).await;
     assert_eq!(logged_in(profile), "Logged in to dev");
     // The profile says the rest, too.
-    let run = awsso(&world, &[("AWS_PROFILE", "web")], &["env"])
+    let run = world
+        .awsso_unnamed(&[("AWS_PROFILE", "web")], &["env"])
         .await
         .ok();
     assert!(run.contains("eu-west-3"), "{run}");
@@ -219,11 +208,11 @@ async fn a_mistake_in_config_toml_is_told_with_its_line_until_it_is_mended() {
         (format!("{whole}[limits]\nrun_seconds = \"long\"\n"), 8),
         ("[session.corp]\nstart_url = \"https://x\"\n".to_owned(), 1),
     ] {
-        config(&world, &text);
-        let run = awsso(&world, &[], &["status"]).await.code(2);
+        world.configure(&text);
+        let run = world.awsso_unnamed(&[], &["status"]).await.code(2);
         let _ = run.says(&format!(".config/awsso/config.toml: line {line}: "));
     }
-    config(&world, &whole);
+    world.configure(&whole);
     assert_eq!(names(&world).await, ["corp", "dev", "lab"]);
     assert_eq!(world.daemon_pid().await, pid);
 }

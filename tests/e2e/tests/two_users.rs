@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use awsso_e2e::{Run, World, bin, finish, known};
+use awsso_e2e::{Run, World, known};
 use serde_json::Value;
 
 const REGISTERED: &str = "ssooidc.RegisterClient";
@@ -17,22 +17,11 @@ fn in_the_aws_config(world: &World) {
 fn in_config_toml(world: &World) {
     let (url, region) = (world.sandbox.start_url(), world.sandbox.region());
     let session = |name| format!("[session.{name}]\nstart_url = '{url}'\nregion = '{region}'\n");
-    world.config_toml(&NAMES.map(session).concat());
-}
-
-/// `awsso` with these variables, in an environment that names no session.
-async fn awsso(world: &World, vars: &[(&str, &str)], args: &[&str]) -> Run {
-    let mut command = world.program(bin("awsso"));
-    command
-        .env_remove("AWS_SSO_START_URL")
-        .env_remove("AWS_SSO_REGION")
-        .envs(vars.iter().copied())
-        .args(args);
-    finish(command, args.join(" ")).await
+    world.configure(&NAMES.map(session).concat());
 }
 
 async fn session(world: &World, name: &str) -> Value {
-    let status = awsso(world, &[], &["status", "--json"]).await;
+    let status = world.awsso_unnamed(&[], &["status", "--json"]).await;
     let status = status.code(0).json();
     let sessions = status["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2, "{status:#}");
@@ -42,12 +31,12 @@ async fn session(world: &World, name: &str) -> Value {
 
 async fn login(world: &World, name: &str) -> String {
     let args = ["login", "--no-launch-browser", name];
-    awsso(world, &[], &args).await.ok()
+    world.awsso_unnamed(&[], &args).await.ok()
 }
 
 async fn accounts(world: &World, name: &str) -> Run {
     let args = ["ls-accounts", "--refresh", "--session", name];
-    awsso(world, &[], &args).await
+    world.awsso_unnamed(&[], &args).await
 }
 
 async fn each_has_a_login_of_their_own(world: &World) {
@@ -68,7 +57,7 @@ async fn each_has_a_login_of_their_own(world: &World) {
 }
 
 async fn the_logout_of_one_leaves_the_other(world: &World) {
-    let out = awsso(world, &[], &["logout", "alice"]).await.ok();
+    let out = world.awsso_unnamed(&[], &["logout", "alice"]).await.ok();
     assert!(out.starts_with("Logged out of alice"), "{out}");
     assert_eq!(world.sandbox.count("sso.Logout"), 1);
     for restart in [false, true] {
@@ -119,7 +108,7 @@ async fn a_name_and_a_profile_select_the_user() {
     let keys = async |vars: &[(&str, &str)], more: &[&str]| {
         let target = ["env", "--account", known::PRODUCTION, "--role"];
         let args = [&target[..], &[known::READ_ONLY], more].concat();
-        awsso(&world, vars, &args).await
+        world.awsso_unnamed(vars, &args).await
     };
     let _ = keys(&[], &["--session", "bob"]).await.ok();
     let _ = keys(&[("AWSSO_SESSION", "bob")], &[]).await.ok();
@@ -133,6 +122,8 @@ async fn a_name_and_a_profile_select_the_user() {
     let near = [("AWSSO_SESSION", "bob"), ("AWS_PROFILE", "alice")];
     let _ = keys(&near, &[]).await.ok();
     let _ = keys(&[], &[]).await.code(2).says("alice, bob");
-    let out = awsso(&world, &[("AWS_PROFILE", "alice")], &["logout", "bob"]).await;
+    let out = world
+        .awsso_unnamed(&[("AWS_PROFILE", "alice")], &["logout", "bob"])
+        .await;
     assert!(out.ok().starts_with("Logged out of bob"));
 }

@@ -6,6 +6,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::loopback::MAX_REQUEST;
 
 /// What a browser gets for one request.
 async fn get(port: u16, line: &str) -> String {

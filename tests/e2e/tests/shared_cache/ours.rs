@@ -104,7 +104,7 @@ async fn a_token_that_aws_has_ended_is_not_left_for_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_wants_no_sharing_shares_nothing_in_either_direction() {
     let world = world_of_corp().await;
-    world.config_toml("share_with_aws_cli = false\n");
+    world.configure("share_with_aws_cli = false\n");
     world.login().await;
     assert!(!world.aws_cache().exists());
     let _ = world.awsso(&["logout"]).await.ok();

@@ -1,13 +1,13 @@
-//! Files that are ours alone: written whole or not at all, readable by nobody else.
+//! Files written whole or not at all, readable by nobody else unless that is wanted.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, Write as _},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use awsso_proto::ipc;
+use crate::ipc;
 
 /// Creates a file of mode 0600, or opens and empties an existing one.
 pub fn create_private(path: &Path) -> io::Result<File> {
@@ -18,8 +18,13 @@ pub fn create_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Replaces `path` by a file with these bytes: temp file, fsync, rename.
+/// Replaces `path` by a file with these bytes, ours alone: temp file, fsync, rename.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_as(path, bytes, None)
+}
+
+/// The same, for a file that others may read: with these permissions.
+pub fn replace_as(path: &Path, bytes: &[u8], mode: Option<Permissions>) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut temp = path.as_os_str().to_owned();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -28,6 +33,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written = (|| {
         let mut file = create_private(temp)?;
         file.write_all(bytes)?;
+        if let Some(mode) = mode {
+            file.set_permissions(mode)?;
+        }
         file.sync_all()?;
         fs::rename(temp, path)?;
         // The rename itself survives a power cut only when the folder is on disk.
