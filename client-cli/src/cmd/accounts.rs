@@ -21,6 +21,7 @@ pub async fn list(context: &Context, args: &LsAccountsArgs) -> Result<u8, Stop> 
     let request = ListAccountsRequest {
         session: Some(context.session.clone()),
         refresh: args.refresh,
+        ..ListAccountsRequest::default()
     };
     let progress = Progress::new("asking AWS for the accounts");
     let mut session = String::new();

@@ -90,6 +90,7 @@ async fn accounts(
     let request = ListAccountsRequest {
         session: Some(context.session.clone()),
         refresh,
+        ..ListAccountsRequest::default()
     };
     let mut pages = client.accounts().list(request).await?.into_inner();
     let mut session = String::new();

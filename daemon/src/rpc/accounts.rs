@@ -68,6 +68,7 @@ async fn pages(
                 session: session.to_owned(),
                 fetched_at,
                 accounts: chunk.iter().map(encode).collect(),
+                ..ListAccountsResponse::default()
             };
             if to.send(Ok(page)).await.is_err() {
                 return;

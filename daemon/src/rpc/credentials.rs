@@ -2,7 +2,8 @@
 
 use awsso_proto::v1::{
     GetCredentialsRequest, GetCredentialsResponse, LoopbackEndpoint, OpenEndpointRequest,
-    OpenEndpointResponse, Secret, credentials_server::Credentials as Service, timestamp,
+    OpenEndpointResponse, Secret, SignInRequest, SignInResponse,
+    credentials_server::Credentials as Service, timestamp,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -88,5 +89,12 @@ impl Service for Services {
             info!(port, "credential endpoint closed");
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn sign_in(
+        &self,
+        _request: Request<SignInRequest>,
+    ) -> Result<Response<SignInResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }

@@ -126,6 +126,7 @@ pub(super) async fn call(
     let request = ListAccountsRequest {
         session: Some(call.context().session(args.session.clone())),
         refresh: args.refresh,
+        ..ListAccountsRequest::default()
     };
     let mut listing = Listing::default();
     match timeout_at(call.deadline, list(call, request, &mut listing)).await {
