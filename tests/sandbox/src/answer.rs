@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::mint;
-use crate::xml::Xml;
+use crate::xml::{Xml, escape};
 
 /// Has no `Debug`: bodies carry secrets.
 pub(crate) struct Answer {
@@ -36,6 +36,8 @@ pub(crate) enum Protocol {
     Ec2,
     /// REST XML of S3.
     S3,
+    /// A page for a person, errors included: sign-in.
+    Page,
 }
 
 impl Answer {
@@ -171,6 +173,15 @@ impl Refusal {
                     xml.leaf("HostId", "sandbox");
                 }),
             ),
+            Protocol::Page => {
+                let what = format!("HTTP Status {} - {}", self.status, escape(&self.message));
+                Answer::page(
+                    self.status,
+                    format!(
+                        "<!doctype html><html lang=\"en\"><title>{what}</title><h1>{what}</h1></html>"
+                    ),
+                )
+            }
         };
         answer
             .with(request_id_header(protocol), request_id)

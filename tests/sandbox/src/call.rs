@@ -11,6 +11,7 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// As sent, still percent-coded.
     pub(crate) raw_path: String,
+    raw_query: String,
     /// Decoded.
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
@@ -19,10 +20,12 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(parts: Parts, body: Bytes) -> Self {
+        let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         Self {
             method: parts.method,
             raw_path: parts.uri.path().to_owned(),
-            query: percent::query_pairs(parts.uri.query().unwrap_or_default()),
+            query: percent::query_pairs(&raw_query),
+            raw_query,
             headers: parts.headers,
             body,
         }
@@ -41,6 +44,13 @@ impl Call {
     pub(crate) fn form(&self) -> Form {
         Form {
             pairs: percent::form_pairs(&String::from_utf8_lossy(&self.body)),
+        }
+    }
+
+    /// The query string read as a form, where a plus that is not coded is a blank.
+    pub(crate) fn query_form(&self) -> Form {
+        Form {
+            pairs: percent::form_pairs(&self.raw_query),
         }
     }
 

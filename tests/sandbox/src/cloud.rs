@@ -13,9 +13,10 @@ use crate::login::{self, Login};
 use crate::mint::{self, Mint};
 use crate::organization::Organization;
 use crate::service::{Operation, Route, Service};
+use crate::signin::SigninTokens;
 use crate::ssm::commands::CommandBook;
 use crate::tally::Tally;
-use crate::{control, ec2, gate, portal, rights, s3, service, ssm, sts};
+use crate::{control, ec2, gate, portal, rights, s3, service, signin, ssm, sts};
 
 pub(crate) struct Cloud {
     pub(crate) config: Config,
@@ -24,6 +25,7 @@ pub(crate) struct Cloud {
     pub(crate) organization: Organization,
     pub(crate) login: Login,
     pub(crate) keys: KeyRing,
+    pub(crate) signin: SigninTokens,
     pub(crate) commands: CommandBook,
     pub(crate) mint: Mint,
     pub(crate) faults: Faults,
@@ -41,9 +43,10 @@ impl Cloud {
     pub(crate) fn new(config: Config, base_url: String) -> Self {
         Self {
             clock: Clock::default(),
-            organization: Organization::of(config.accounts),
+            organization: Organization::of(config.accounts).with_roles(config.least_roles),
             login: Login::new(&config),
             keys: KeyRing::default(),
+            signin: SigninTokens::default(),
             commands: CommandBook::default(),
             mint: Mint::default(),
             faults: Faults::new(&config),
@@ -110,6 +113,7 @@ impl Cloud {
         match operation.service {
             Service::Oidc => login::oidc::answer(self, name, call),
             Service::Sso => portal::answer(self, name, call),
+            Service::Signin => signin::answer(self, name, call),
             Service::Sts => sts::answer(self, &self.enter(operation, call)?, name, call),
             Service::Ssm => ssm::answer(self, &self.enter(operation, call)?, name, call),
             Service::Ec2 => ec2::answer(self, &self.enter(operation, call)?, name, call),
@@ -131,11 +135,11 @@ impl Cloud {
             (Service::S3, name) => format!("s3:{}", s3::permission(name)),
             (service, name) => format!("{}:{name}", service.name()),
         };
-        if rights::allows(&caller.role, &action) {
+        let Err(why) = rights::check(&caller, &action) else {
             return Ok(caller);
-        }
+        };
         let denied = format!(
-            "User: {} is not authorized to perform: {action} because no identity-based policy allows the {action} action",
+            "User: {} is not authorized to perform: {action} {why}",
             caller.arn()
         );
         Err(match service {
@@ -146,7 +150,7 @@ impl Cloud {
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
             Service::Ssm => Refusal::bad("AccessDeniedException", denied),
-            Service::Sts | Service::Sso | Service::Oidc => {
+            Service::Sts | Service::Sso | Service::Oidc | Service::Signin => {
                 Refusal::new(403, "AccessDenied", denied)
             }
         })

@@ -12,6 +12,8 @@ pub struct Config {
     pub port: u16,
     /// How many accounts the organisation has, 1 to 5,000.
     pub accounts: usize,
+    /// How many roles each account has at least; the organisation's own are two to four.
+    pub least_roles: usize,
     /// The home region: of the portal, of every instance and bucket. Other regions are empty.
     pub region: String,
     /// Start URLs accepted besides `<base url>/start`.
@@ -49,6 +51,7 @@ impl Default for Config {
         Self {
             port: 0,
             accounts: 3,
+            least_roles: 0,
             region: "eu-west-1".into(),
             start_urls: Vec::new(),
             token_lifetime: HOUR,

@@ -6,6 +6,7 @@ use crate::cloud::Cloud;
 use crate::keys::Caller;
 use crate::organization::{Instance, Platform};
 use crate::sigv4::Claim;
+use crate::wildcard::fits;
 use crate::xml::Xml;
 use crate::{mint, paging};
 
@@ -124,16 +125,6 @@ impl Filter {
     }
 }
 
-/// `*` stands for anything.
-fn fits(pattern: &str, value: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == value,
-        Some((start, rest)) => value.strip_prefix(start).is_some_and(|value| {
-            (0..=value.len()).any(|skip| value.get(skip..).is_some_and(|tail| fits(rest, tail)))
-        }),
-    }
-}
-
 fn reservation(xml: &mut Xml, instance: &Instance, account: &str, region: &str) {
     let kind = if instance.platform == Platform::MacOs {
         "mac2.metal"
@@ -176,18 +167,4 @@ fn reservation(xml: &mut Xml, instance: &Instance, account: &str, region: &str) 
             });
         });
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn a_star_in_a_filter_stands_for_anything() {
-        assert!(fits("web-*", "web-1"));
-        assert!(fits("*", ""));
-        assert!(fits("w*1", "web-1"));
-        assert!(!fits("web", "web-1"));
-        assert!(!fits("w*2", "web-1"));
-    }
 }

@@ -218,7 +218,9 @@ pub(crate) fn throttled(service: Service) -> Refusal {
             "TooManyRequestsException",
             "HTTP 429 Too Many Requests",
         ),
-        Service::Oidc => Refusal::new(429, "TooManyRequestsException", "Rate exceeded"),
+        Service::Oidc | Service::Signin => {
+            Refusal::new(429, "TooManyRequestsException", "Rate exceeded")
+        }
         Service::Ssm => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
         Service::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
         Service::Ec2 => Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -231,7 +233,7 @@ pub(crate) fn failed(service: Service, status: u16) -> Refusal {
     let code = match service {
         Service::Oidc => "InternalServerException",
         Service::Sso | Service::Ssm => "InternalServerError",
-        Service::Sts => "InternalFailure",
+        Service::Sts | Service::Signin => "InternalFailure",
         Service::Ec2 | Service::S3 => "InternalError",
     };
     Refusal::new(

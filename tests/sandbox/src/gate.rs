@@ -180,7 +180,7 @@ fn refusal(closed: &Closed, service: Service) -> Refusal {
             refuse(400, "InvalidSignatureException", MISMATCH)
         }
 
-        (Service::Sts | Service::Sso | Service::Oidc, closed) => match closed {
+        (Service::Sts | Service::Sso | Service::Oidc | Service::Signin, closed) => match closed {
             Closed::Unsigned => refuse(
                 403,
                 "MissingAuthenticationToken",
@@ -205,7 +205,7 @@ fn refusal(closed: &Closed, service: Service) -> Refusal {
 mod tests {
     use super::*;
     use crate::call;
-    use crate::keys::IssuedKeys;
+    use crate::keys::{IssuedKeys, Origin};
     use crate::mint::Mint;
 
     const DATE: &str = "20150830T123600Z";
@@ -227,6 +227,7 @@ mod tests {
             role: "ReadOnly".into(),
             role_in_arn: "ReadOnly".into(),
             session_name: "alice".into(),
+            origin: Origin::Portal,
         };
         let issued = keys.issue(&mint, caller, at, Duration::from_hours(1));
         Signed { keys, issued, at }

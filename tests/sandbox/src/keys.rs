@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::mint::{self, Mint};
+use crate::session_policy::SessionPolicy;
 
 /// Temporary credentials as they were issued.
 #[derive(Clone)]
@@ -33,6 +34,17 @@ pub(crate) struct Caller {
     /// The role's name in ARNs: that of a permission set is longer.
     pub(crate) role_in_arn: String,
     pub(crate) session_name: String,
+    pub(crate) origin: Origin,
+}
+
+/// How a caller came by the role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Portal,
+    /// Assumed from another role, perhaps with less than the role may do.
+    Chained {
+        session_policy: Option<SessionPolicy>,
+    },
 }
 
 impl Caller {

@@ -1,4 +1,5 @@
-//! A local stand-in for AWS: IAM Identity Center, STS, SSM Run Command, EC2 and S3 behind one loopback address.
+//! A local stand-in for AWS: IAM Identity Center, STS, console sign-in, SSM Run Command, EC2 and S3 behind one
+//! loopback address.
 //!
 //! It is a *model* of an organisation and not a script of answers: accounts, roles with rights, instances on which
 //! commands take time, tokens that age. It speaks AWS's wire protocols, signatures included, so that the real SDKs
@@ -37,10 +38,13 @@ mod rights;
 mod s3;
 mod sandbox;
 mod service;
+mod session_policy;
+mod signin;
 mod sigv4;
 mod ssm;
 mod sts;
 mod tally;
+mod wildcard;
 mod xml;
 
 pub use config::Config;

@@ -43,6 +43,10 @@ impl Mint {
         ))
     }
 
+    pub(crate) fn signin_token(&self) -> String {
+        self.remember(url_safe(200))
+    }
+
     /// A code verifier, which its client has made: as secret as what was issued.
     pub(crate) fn was_shown(&self, verifier: &str) {
         self.remember(verifier.to_owned());

@@ -92,6 +92,18 @@ impl Organization {
         Self { accounts, by_id }
     }
 
+    /// Fills up each account to so many roles: `Team05`, …
+    #[must_use]
+    pub fn with_roles(mut self, least: usize) -> Self {
+        for account in &mut self.accounts {
+            let more = account.roles.len() + 1..=least;
+            account
+                .roles
+                .extend(more.map(|number| format!("Team{number:02}")));
+        }
+        self
+    }
+
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
@@ -104,6 +116,12 @@ impl Organization {
 impl Account {
     pub fn instance(&self, id: &str) -> Option<&Instance> {
         self.instances.iter().find(|instance| instance.id == id)
+    }
+
+    /// What who assumes a role has to name, where its trust policy asks for it. Each account has one such role, which
+    /// is no permission set: `Vendor`, for a supplier who acts for many.
+    pub fn external_id(&self, role: &str) -> Option<String> {
+        (role == "Vendor").then(|| format!("vendor-{}", self.id))
     }
 
     pub fn has_role(&self, name: &str) -> bool {
@@ -277,6 +295,15 @@ mod tests {
                 .iter()
                 .all(|account| account.id.len() == 12 && account.roles.len() >= 2)
         );
+    }
+
+    #[test]
+    fn accounts_are_filled_up_with_roles() {
+        let organization = Organization::of(3).with_roles(5);
+        for account in organization.accounts() {
+            assert_eq!(account.roles.len(), 5, "{}", account.name);
+            assert!(account.has_role("ReadOnly") && account.has_role("Team05"));
+        }
     }
 
     #[test]

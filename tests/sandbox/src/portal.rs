@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, Refusal};
 use crate::call::Call;
 use crate::cloud::Cloud;
-use crate::keys::{Caller, IssuedKeys};
+use crate::keys::{Caller, IssuedKeys, Origin};
 use crate::{clock, paging, sigv4};
 
 /// Whose portal it is: AWS uses the user name as the session name of role credentials.
@@ -58,6 +58,7 @@ pub(crate) fn issue(
         role: role.to_owned(),
         role_in_arn: format!("AWSReservedSSO_{role}_{}", &digest[..16]),
         session_name: USER.to_owned(),
+        origin: Origin::Portal,
     };
     Some(
         cloud

@@ -151,8 +151,9 @@ impl Sandbox {
         )
     }
 
-    /// Calls per operation (`ssm.SendCommand`), refusals for rate (`throttled.ssm.SendCommand`), and the most that
-    /// were in flight at once (`inflight.max`, `inflight.max.ssm`).
+    /// Calls per operation (`ssm.SendCommand`), refusals for rate (`throttled.ssm.SendCommand`), the most that were in
+    /// flight at once (`inflight.max`, `inflight.max.ssm`), and roles assumed per session name
+    /// (`sts.AssumeRole as alice`).
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.cloud.tally.counts()
     }
@@ -177,8 +178,9 @@ impl Sandbox {
         self.cloud.tally.reset();
     }
 
-    /// Every access token, refresh token, client secret, device code, authorization code, secret access key and
-    /// session token ever issued, and every code verifier ever shown: to be looked for where they must not be.
+    /// Every access token, refresh token, client secret, device code, authorization code, secret access key, session
+    /// token and sign-in token ever issued, and every code verifier ever shown: to be looked for where they must not
+    /// be.
     pub fn issued_secrets(&self) -> Vec<String> {
         self.cloud.mint.issued()
     }

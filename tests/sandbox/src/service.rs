@@ -17,6 +17,7 @@ pub(crate) enum Service {
     Ssm,
     Ec2,
     S3,
+    Signin,
 }
 
 /// `ssm.SendCommand`
@@ -45,6 +46,7 @@ impl Service {
             Self::Ssm => "ssm",
             Self::Ec2 => "ec2",
             Self::S3 => "s3",
+            Self::Signin => "signin",
         }
     }
 
@@ -56,6 +58,7 @@ impl Service {
             Self::Ssm => Protocol::Json,
             Self::Ec2 => Protocol::Ec2,
             Self::S3 => Protocol::S3,
+            Self::Signin => Protocol::Page,
         }
     }
 }
@@ -84,6 +87,7 @@ pub(crate) fn route(call: &Call) -> Route {
         ("GET", "/assignment/roles") => operation(Service::Sso, "ListAccountRoles"),
         ("GET", "/federation/credentials") => operation(Service::Sso, "GetRoleCredentials"),
         ("POST", "/logout") => operation(Service::Sso, "Logout"),
+        ("GET", "/federation") => operation(Service::Signin, signin_operation(call)),
         ("GET" | "POST", "/authorize" | "/device") | ("GET", "/start" | "/start/") => Route::Page(
             call.raw_path
                 .trim_start_matches('/')
@@ -148,6 +152,14 @@ fn s3_operation(call: &Call) -> &'static str {
     }
 }
 
+fn signin_operation(call: &Call) -> &'static str {
+    match call.parameter("Action") {
+        Some("getSigninToken") => "GetSigninToken",
+        Some("login") => "Login",
+        _ => "Unknown",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +176,7 @@ mod tests {
     #[test]
     fn each_request_finds_its_operation() {
         let (ec2, s3, ssm) = (signed_for("ec2"), signed_for("s3"), signed_for("ssm"));
-        let cases: [(&str, &str, Headers<'_>, &str, &str); 9] = [
+        let cases: [(&str, &str, Headers<'_>, &str, &str); 10] = [
             (
                 "GET",
                 "/assignment/accounts?max_result=5",
@@ -173,6 +185,13 @@ mod tests {
                 "sso.ListAccounts",
             ),
             ("POST", "/token", &[], "{}", "ssooidc.CreateToken"),
+            (
+                "GET",
+                "/federation?Action=getSigninToken&Session=x",
+                &[],
+                "",
+                "signin.GetSigninToken",
+            ),
             (
                 "POST",
                 "/",

@@ -52,12 +52,12 @@ impl Tally {
     }
 
     pub(crate) fn throttled(&self, operation: &Operation) {
-        self.change(|numbers| {
-            *numbers
-                .counts
-                .entry(format!("throttled.{operation}"))
-                .or_default() += 1;
-        });
+        self.note(format!("throttled.{operation}"));
+    }
+
+    /// Counts something that is no operation.
+    pub(crate) fn note(&self, what: String) {
+        self.change(|numbers| *numbers.counts.entry(what).or_default() += 1);
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {

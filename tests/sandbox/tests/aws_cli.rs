@@ -12,6 +12,9 @@ use awsso_sandbox::{Config, IssuedKeys, Sandbox};
 use serde_json::Value;
 
 const PRODUCTION: &str = "111122223333";
+const DEPLOY: &str = "arn:aws:iam::444455556666:role/Deploy";
+const VENDOR: &str = "arn:aws:iam::444455556666:role/Vendor";
+const NOWHERE: &str = "arn:aws:iam::999999999999:role/Deploy";
 const WEB_1: &str = "i-0a1b2c3d4e5f60001";
 
 /// The CLI with keys of one role, and no other configuration of this machine.
@@ -35,7 +38,28 @@ fn cli<'a>(sandbox: &'a Sandbox, role: &str) -> Cli<'a> {
     }
 }
 
+/// A later option of the same name wins.
+fn assume_role(role: &str) -> [&str; 6] {
+    let name = "chained";
+    [
+        "sts",
+        "assume-role",
+        "--role-arn",
+        role,
+        "--role-session-name",
+        name,
+    ]
+}
+
 impl Cli<'_> {
+    /// Goes on with the keys that `assume-role` answered.
+    fn chain(&mut self, assumed: &Value) {
+        let text = |name: &str| assumed["Credentials"][name].as_str().unwrap().to_owned();
+        self.keys.access_key_id = text("AccessKeyId");
+        self.keys.secret_access_key = text("SecretAccessKey");
+        self.keys.session_token = text("SessionToken");
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("aws");
         for (name, _) in std::env::vars_os() {
@@ -105,24 +129,73 @@ async fn the_caller_is_the_role_the_keys_were_issued_for() {
 async fn a_chained_role_can_be_used_in_turn() {
     let sandbox = sandbox().await;
     let mut cli = cli(&sandbox, "AdministratorAccess");
-    let role = "arn:aws:iam::444455556666:role/Deploy";
-    let assumed = cli.json(&[
-        "sts",
-        "assume-role",
-        "--role-arn",
-        role,
-        "--role-session-name",
-        "chained",
-    ]);
-    let text = |name: &str| assumed["Credentials"][name].as_str().unwrap().to_owned();
-    cli.keys.access_key_id = text("AccessKeyId");
-    cli.keys.secret_access_key = text("SecretAccessKey");
-    cli.keys.session_token = text("SessionToken");
+    cli.chain(&cli.json(&assume_role(DEPLOY)));
     let identity = cli.json(&["sts", "get-caller-identity"]);
     assert_eq!(
         identity["Arn"],
         "arn:aws:sts::444455556666:assumed-role/Deploy/chained"
     );
+    assert_eq!(sandbox.count("sts.AssumeRole as chained"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_policy_leaves_a_chained_role_less_than_the_role_has() {
+    let sandbox = sandbox().await;
+    let administrator = || cli(&sandbox, "AdministratorAccess");
+    let policy =
+        r#"{"Statement": [{"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}]}"#;
+    let assumed = administrator().json(&[&assume_role(DEPLOY)[..], &["--policy", policy]].concat());
+    assert_eq!(assumed["PackedPolicySize"], 4);
+    let mut narrowed = administrator();
+    narrowed.chain(&assumed);
+    let instances = narrowed.json(&["ec2", "describe-instances"]);
+    assert_eq!(instances["Reservations"].as_array().unwrap().len(), 2);
+    let denied = narrowed.error(&["s3", "ls"]);
+    assert!(
+        denied.contains("(AccessDenied)")
+            && denied.contains("no session policy allows the s3:ListAllMyBuckets action"),
+        "{denied}"
+    );
+
+    let arn = "arn=arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+    let managed = [&assume_role(DEPLOY)[..], &["--policy-arns", arn]].concat();
+    narrowed.chain(&administrator().json(&managed));
+    assert!(narrowed.text(&["s3", "ls"]).contains("444455556666-data"));
+    let denied = narrowed.error(&["ec2", "describe-instances"]);
+    assert!(denied.contains("(UnauthorizedOperation)"), "{denied}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_not_assumed_without_what_aws_asks_for() {
+    let sandbox = sandbox().await;
+    let cli = cli(&sandbox, "AdministratorAccess");
+    let with = |role, more: &[&'static str]| [&assume_role(role)[..], more].concat();
+    for (line, code) in [
+        (
+            with(DEPLOY, &["--policy", "no json"]),
+            "MalformedPolicyDocument",
+        ),
+        (with(VENDOR, &[]), "AccessDenied"),
+        (with(VENDOR, &["--external-id", "vendor-1"]), "AccessDenied"),
+        (with(NOWHERE, &[]), "AccessDenied"),
+        (with(DEPLOY, &["--external-id", "a b"]), "ValidationError"),
+        (
+            with(DEPLOY, &["--role-session-name", "a b"]),
+            "ValidationError",
+        ),
+    ] {
+        let refused = cli.error(&line);
+        assert!(
+            refused.contains(&format!("({code})")),
+            "{line:?}: {refused}"
+        );
+    }
+    let assumed = cli.json(&with(VENDOR, &["--external-id", "vendor-444455556666"]));
+    let id = assumed["AssumedRoleUser"]["AssumedRoleId"].as_str();
+    assert!(id.unwrap().ends_with(":chained"));
+    sandbox.advance(Duration::from_hours(1));
+    let refused = cli.error(&with(DEPLOY, &[]));
+    assert!(refused.contains("(ExpiredToken)"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

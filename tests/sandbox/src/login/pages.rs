@@ -189,7 +189,7 @@ fn say(status: u16, title: &str, text: &str) -> Answer {
     )
 }
 
-fn page(status: u16, title: &str, main: &str) -> Answer {
+pub(crate) fn page(status: u16, title: &str, main: &str) -> Answer {
     Answer::page(
         status,
         format!(
