@@ -58,26 +58,21 @@ impl Context {
         session
     }
 
-    /// The target of `command`. What no flag names, only `AWS_PROFILE` can.
+    /// The target of `command`, as flags and environment name it. What no flag
+    /// names, `AWS_PROFILE` can; a role of `config.toml` names its own account.
     pub fn target(&self, command: &str, target: TargetArgs) -> Result<Target, Stop> {
-        if self.session.profile.is_empty() {
-            let missing: Vec<_> = [
-                target.account.is_none().then_some("--account <ACCOUNT>"),
-                target.role.is_none().then_some("--role <ROLE>"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
-            if !missing.is_empty() {
-                return Err(args::refuse(
-                    command,
-                    ErrorKind::MissingRequiredArgument,
-                    format_args!(
-                        "AWS_PROFILE is not set, so these arguments are required:\n  {}",
-                        missing.join("\n  ")
-                    ),
-                ));
-            }
+        if self.session.profile.is_empty() && target.role.is_none() {
+            let account = match target.account {
+                None => "\n  --account <ACCOUNT>",
+                Some(_) => "",
+            };
+            return Err(args::refuse(
+                command,
+                ErrorKind::MissingRequiredArgument,
+                format_args!(
+                    "AWS_PROFILE is not set, so these arguments are required:{account}\n  --role <ROLE>"
+                ),
+            ));
         }
         Ok(Target {
             session: Some(self.session.clone()),
@@ -185,5 +180,23 @@ mod tests {
                 .target("exec-command", TargetArgs::default())
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_role_alone_goes_to_the_daemon_and_an_account_alone_does_not() {
+        let bare = context(Globals::default(), &[]);
+        let role = TargetArgs {
+            role: Some("deploy".into()),
+            ..TargetArgs::default()
+        };
+        assert_eq!(bare.target("env", role).unwrap().role, "deploy");
+        let account = TargetArgs {
+            account: Some("prod".into()),
+            ..TargetArgs::default()
+        };
+        let Err(Stop::Usage(error)) = bare.target("env", account) else {
+            panic!("a target without a role");
+        };
+        assert!(!error.to_string().contains("--account <ACCOUNT>\n"));
     }
 }

@@ -83,7 +83,7 @@ pub fn report(stop: Stop, family: Family) -> u8 {
                 Family::CredentialProcess => terminal::complain(in_one_line(&failure)),
                 Family::Plain | Family::Login | Family::Runs => tell(&failure),
             }
-            code(failure.reason, family)
+            code_of(&failure, family)
         }
         Stop::Io(error) => {
             terminal::complain(error);
@@ -138,6 +138,14 @@ pub fn file_failure(path: &dyn Display, error: &io::Error) -> Failure {
         _ => Reason::Internal,
     };
     Failure::new(reason, format!("{path}: {error}"))
+}
+
+fn code_of(failure: &Failure, family: Family) -> u8 {
+    // A flag is missing, which only the daemon could see.
+    if failure.metadata.contains_key(key::MISSING) {
+        return USAGE;
+    }
+    code(failure.reason, family)
 }
 
 pub fn code(reason: Reason, family: Family) -> u8 {
@@ -269,6 +277,16 @@ mod tests {
         let failure =
             Failure::new(Reason::Throttled, "slow down").retry_after(Some(Duration::from_secs(7)));
         assert_eq!(hint(&failure).as_deref(), Some("AWS asks to wait for 7 s"));
+    }
+
+    #[test]
+    fn a_flag_that_only_the_daemon_misses_is_a_usage_error_in_every_family() {
+        let failure = Failure::new(Reason::InvalidArgument, "no account is named");
+        let missing = failure.clone().with(key::MISSING, "account");
+        for family in [Family::Plain, Family::CredentialProcess, Family::Runs] {
+            assert_eq!(code_of(&missing, family), USAGE, "{family:?}");
+        }
+        assert_eq!(code_of(&failure, Family::Runs), RUN_FAILED);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod context;
 mod exit;
 mod live;
 mod os;
+mod pick;
 mod profiles;
 mod progress;
 mod render;

@@ -13,10 +13,12 @@ use aws_smithy_http_client::{
 };
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::{body::SdkBody, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_types::{
+    body::SdkBody, byte_stream::ByteStream, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
@@ -29,6 +31,11 @@ use crate::{
 /// One attempt: a portal answers in well under a second, or not at all.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A page that is read here is a few hundred bytes of JSON.
+const MAX_PAGE: usize = 1 << 20;
+
+const NO_ANSWER: &str = "no answer in time";
+const NO_REQUEST: &str = "it cannot be asked that";
 
 /// Builds clients over one connection pool.
 #[derive(Debug, Clone)]
@@ -51,6 +58,8 @@ enum Service {
     Sso,
     SsoOidc,
     Ssm,
+    Sts,
+    SignIn,
 }
 
 impl Aws {
@@ -97,17 +106,53 @@ impl Aws {
 
     /// Where a page redirects to; `None` when it does not.
     pub async fn redirect_of(&self, url: &str) -> Result<Option<String>, String> {
-        let request = http::Request::head(url).body(SdkBody::empty());
-        let request = request.map_err(|error| error.to_string())?;
-        let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
-        let answer = self.network.connector(None, None).call(request);
-        let answer = tokio::time::timeout(CONNECT_LIMIT, answer)
-            .await
-            .map_err(|_| "no answer in time".to_owned())?
-            .map_err(|error| error.to_string())?;
+        let answer = self.http(http::Request::head(url)).await?;
         let redirects = (300..400).contains(&answer.status().as_u16());
         let location = answer.headers().get("location").filter(|_| redirects);
         Ok(location.map(str::to_owned))
+    }
+
+    /// Status and body of a page, followed nowhere.
+    pub async fn fetch(&self, url: &str) -> Result<(u16, Vec<u8>), String> {
+        let fetched = async {
+            let answer = self.http(http::Request::get(url)).await?;
+            let status = answer.status().as_u16();
+            let mut body = ByteStream::new(answer.into_body());
+            let mut bytes = Vec::new();
+            while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
+                if bytes.len() + chunk.len() > MAX_PAGE {
+                    return Err("the answer is too long".to_owned());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok((status, bytes))
+        };
+        let limited = tokio::time::timeout(ATTEMPT_LIMIT, fetched).await;
+        limited.unwrap_or_else(|_| Err(NO_ANSWER.to_owned()))
+    }
+
+    async fn http(&self, request: http::request::Builder) -> Result<HttpResponse, String> {
+        let request = request.body(SdkBody::empty());
+        // What is wrong with it may hold its URL, and that may be a secret.
+        let request = request.map_err(|_| NO_REQUEST.to_owned())?;
+        let request = HttpRequest::try_from(request).map_err(|_| NO_REQUEST.to_owned())?;
+        let answer = self.network.connector(None, None).call(request);
+        tokio::time::timeout(CONNECT_LIMIT, answer)
+            .await
+            .map_err(|_| NO_ANSWER.to_owned())?
+            .map_err(|error| error.to_string())
+    }
+
+    /// Where browsers sign in to the console, unless it is AWS itself.
+    pub fn sign_in_endpoint(&self) -> Result<Option<String>, Failure> {
+        self.endpoint(Service::SignIn, &self.config.files()?.aws)
+    }
+
+    /// The name of the person whose daemon this is.
+    pub fn user(&self) -> Option<&str> {
+        ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .find_map(|name| self.config.environment.get(name))
     }
 
     /// Where the browser is sent to log in: the OIDC service itself.
@@ -150,6 +195,18 @@ impl Aws {
         Ok(aws_sdk_ssm::Client::from_conf(config))
     }
 
+    pub fn sts(
+        &self,
+        region: &str,
+        credentials: Credentials,
+    ) -> Result<aws_sdk_sts::Client, Failure> {
+        let config = self.of(Service::Sts, region)?;
+        let config = aws_sdk_sts::config::Builder::from(&config)
+            .credentials_provider(credentials)
+            .build();
+        Ok(aws_sdk_sts::Client::from_conf(config))
+    }
+
     fn of(&self, service: Service, region: &str) -> Result<SdkConfig, Failure> {
         let aws = self.config.files()?.aws;
         let flag = |variable: &str, key: &str| {
@@ -177,6 +234,8 @@ impl Aws {
             Service::Sso => ("AWS_ENDPOINT_URL_SSO", &["sso"]),
             Service::SsoOidc => ("AWS_ENDPOINT_URL_SSO_OIDC", &["sso_oidc", "sso-oidc"]),
             Service::Ssm => ("AWS_ENDPOINT_URL_SSM", &["ssm"]),
+            Service::Sts => ("AWS_ENDPOINT_URL_STS", &["sts"]),
+            Service::SignIn => ("AWS_ENDPOINT_URL_SIGNIN", &["signin"]),
         };
         if environment.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
             return Ok(None);

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use accounts::{Accounts, Index};
+use accounts::{Accounts, Index, Recent};
 use aws::Aws;
 use clock::Clock;
 use config::Config;
@@ -77,11 +77,20 @@ pub async fn run(
         stop: stop.clone(),
     });
     let index = Index::new(config.endpoint.state.join("index"));
-    let accounts = Accounts::new(aws.clone(), clock.clone(), tracker.clone(), index);
+    let recently = state.join("recent.json");
+    let recent = Recent::remembered(&recently);
+    let accounts = Accounts::new(
+        aws.clone(),
+        clock.clone(),
+        tracker.clone(),
+        index,
+        recent.clone(),
+    );
     let broker = Broker::new(
         aws.clone(),
         clock.clone(),
         accounts.clone(),
+        limiters.clone(),
         tracker.clone(),
     );
     let jobs = Jobs::new(jobs::Parts {
@@ -111,6 +120,9 @@ pub async fn run(
     let served = serve(listener, services, &tracker, stop).await;
     if let Err(error) = limiters.remember(&limits) {
         warn!(%error, "what AWS's limits are is not remembered");
+    }
+    if let Err(error) = recent.remember(&recently) {
+        warn!(%error, "the roles that were used lately are not remembered");
     }
     instance.leave();
     info!("stopped");

@@ -172,6 +172,7 @@ async fn tool(
             role: "ReadOnly".to_owned(),
             region: String::new(),
         }),
+        unattended: true,
     };
     let (mut served, mut failed) = (0, Vec::new());
     while !stop.is_cancelled() {

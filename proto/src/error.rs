@@ -26,6 +26,8 @@ pub mod key {
     pub const ROLES: &str = "roles";
     /// What to do next: one line for a person at a terminal.
     pub const HINT: &str = "hint";
+    /// What a request should have named and did not: `account`, `role`.
+    pub const MISSING: &str = "missing";
     /// The daemon's protocol.
     pub const DAEMON_PROTOCOL: &str = "daemonProtocol";
 }

@@ -64,6 +64,8 @@ pub enum Verb {
     CredentialProcess(TargetArgs),
     /// Print credentials as lines for a shell to evaluate
     Env(EnvArgs),
+    /// Open the AWS console in the browser, as a role of an account
+    Console(ConsoleArgs),
     /// Write the accounts and roles into the AWS config file
     #[command(subcommand)]
     Profiles(ProfilesCommand),
@@ -73,6 +75,11 @@ pub enum Verb {
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
+    /// Print a script that completes commands, flags, accounts and roles in a shell
+    Completions(CompletionsArgs),
+    /// What that script asks
+    #[command(hide = true)]
+    Complete(CompleteArgs),
 }
 
 impl Verb {
@@ -86,9 +93,12 @@ impl Verb {
             | Self::Status(_)
             | Self::LsAccounts(_)
             | Self::Env(_)
+            | Self::Console(_)
             | Self::Profiles(_)
             | Self::Jobs(_)
-            | Self::Daemon(_) => Family::Plain,
+            | Self::Daemon(_)
+            | Self::Completions(_)
+            | Self::Complete(_) => Family::Plain,
         }
     }
 }
@@ -155,6 +165,9 @@ pub struct StatusArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct LsAccountsArgs {
+    /// Only these: an id, an alias, a name, a glob ('prod-*') or an e-mail
+    #[arg(value_parser = value::account)]
+    pub account: Option<String>,
     /// Ask AWS, whatever is known
     #[arg(long)]
     pub refresh: bool,
@@ -165,7 +178,7 @@ pub struct LsAccountsArgs {
 /// The account and the role to act as. `AWS_PROFILE` may name what is missing.
 #[derive(Debug, Default, clap::Args)]
 pub struct TargetArgs {
-    /// The account: its id (12 digits) or its name
+    /// The account: its id, alias, name or e-mail, or a glob of its name
     #[arg(long, visible_alias = "account-id", value_parser = value::account)]
     pub account: Option<String>,
     /// The role, as `awsso ls-accounts` shows it
@@ -237,6 +250,18 @@ pub struct EnvArgs {
     pub shell: Option<Shell>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ConsoleArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Print the link and open nothing; whoever has the link is signed in
+    #[arg(long)]
+    pub print: bool,
+    /// Where to begin: a page of the console, or the name of a service
+    #[arg(long, value_name = "URL|SERVICE", value_parser = NonEmptyStringValueParser::new())]
+    pub destination: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ProfilesCommand {
     /// Write one profile per account and role; what others wrote stays
@@ -303,6 +328,29 @@ pub struct StopArgs {
     /// Stop although running jobs would be lost
     #[arg(long)]
     pub force: bool,
+}
+
+/// A shell that completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletionShell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell that is to evaluate the script
+    pub shell: CompletionShell,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CompleteArgs {
+    pub shell: CompletionShell,
+    /// The line up to the cursor, as the script of the shell gives it
+    #[arg(last = true)]
+    pub line: Vec<OsString>,
 }
 
 /// What the parser itself cannot see, said as the parser says it.
@@ -408,9 +456,16 @@ mod tests {
     }
 
     #[test]
+    fn what_only_scripts_ask_is_not_in_the_help() {
+        let help = Args::command().render_long_help().to_string();
+        assert!(help.contains("  completions "), "{help}");
+        assert!(!help.contains("  complete "), "{help}");
+    }
+
+    #[test]
     fn what_is_not_built_is_not_there() {
         let help = Args::command().render_help().to_string();
-        for word in ["console", "approvals", "audit", "doctor", "mcp", "policy"] {
+        for word in ["approvals", "audit", "doctor", "mcp", "policy"] {
             assert!(!help.contains(word), "{word}");
             assert_eq!(
                 parse(&format!("awsso {word}")).unwrap_err().kind(),

@@ -1,15 +1,17 @@
-//! `awsso credential-process` and `awsso env`, and the variables that hold
-//! credentials. Neither ever asks a person for anything.
+//! `awsso credential-process`, which never asks a person for anything, and
+//! `awsso env`, and the variables that hold credentials.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsString};
 
 use awsso_proto::v1::{GetCredentialsRequest, GetCredentialsResponse, Secret, Target};
 use serde::Serialize;
 
+use super::exec;
 use crate::{
     args::{EnvArgs, Shell, TargetArgs},
     context::{self, Context},
     exit::{self, Stop},
+    pick,
     progress::Progress,
     render::time,
     terminal,
@@ -29,8 +31,11 @@ struct CredentialProcess<'a> {
 }
 
 pub async fn process(context: &Context, target: TargetArgs) -> Result<u8, Stop> {
-    let target = context.target("credential-process", target)?;
-    let credentials = get(context, target).await?;
+    let request = GetCredentialsRequest {
+        target: Some(context.target("credential-process", target)?),
+        unattended: true,
+    };
+    let credentials = ask(context, request).await?;
     terminal::json(&CredentialProcess {
         version: 1,
         access_key_id: &credentials.access_key_id,
@@ -43,7 +48,7 @@ pub async fn process(context: &Context, target: TargetArgs) -> Result<u8, Stop> 
 }
 
 pub async fn env(context: &Context, args: EnvArgs) -> Result<u8, Stop> {
-    let target = context.target("env", args.target)?;
+    let target = pick::target(context, "env", args.target).await?;
     let credentials = get(context, target).await?;
     let variables = variables(&credentials);
     if context.json {
@@ -51,19 +56,49 @@ pub async fn env(context: &Context, args: EnvArgs) -> Result<u8, Stop> {
         return Ok(exit::OK);
     }
     let shell = args.shell.unwrap_or_else(|| own_shell(&context::variable));
-    let lines: String = variables
+    let others = others(exec::of_other_credentials(), &variables);
+    let lines: String = others
         .iter()
-        .map(|(name, value)| assignment(shell, name, value))
+        .map(|name| removal(shell, name))
+        .chain(
+            variables
+                .iter()
+                .map(|(name, value)| assignment(shell, name, value)),
+        )
         .collect();
     terminal::data(lines.as_bytes())?;
     Ok(exit::OK)
 }
 
+/// What must go, and is not set anew. A name that is more than a name is left alone.
+fn others(
+    names: impl Iterator<Item = OsString>,
+    variables: &[(&'static str, String)],
+) -> Vec<String> {
+    let is_plain = |name: &String| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    names
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| is_plain(name) && variables.iter().all(|(set, _)| set != name))
+        .collect()
+}
+
+/// For a person who asks now.
 pub(super) async fn get(context: &Context, target: Target) -> Result<GetCredentialsResponse, Stop> {
-    let client = context.connect().await?;
     let request = GetCredentialsRequest {
         target: Some(target),
+        unattended: false,
     };
+    ask(context, request).await
+}
+
+async fn ask(
+    context: &Context,
+    request: GetCredentialsRequest,
+) -> Result<GetCredentialsResponse, Stop> {
+    let client = context.connect().await?;
     let mut credentials = client.credentials();
     let reply = Progress::new("asking AWS for credentials")
         .over(credentials.get(request))
@@ -97,7 +132,7 @@ pub(super) fn variables(credentials: &GetCredentialsResponse) -> Vec<(&'static s
     .collect()
 }
 
-fn exposed(secret: Option<&Secret>) -> &str {
+pub(super) fn exposed(secret: Option<&Secret>) -> &str {
     secret.map_or("", Secret::expose)
 }
 
@@ -110,6 +145,16 @@ fn own_shell(var: &dyn Fn(&str) -> Option<String>) -> Shell {
         "" if var("PSModulePath").is_some() => Shell::Powershell,
         "" if var("ComSpec").is_some() => Shell::Cmd,
         _ => Shell::Bash,
+    }
+}
+
+/// One line after which a variable is not there.
+fn removal(shell: Shell, name: &str) -> String {
+    match shell {
+        Shell::Bash | Shell::Zsh => format!("unset {name}\n"),
+        Shell::Fish => format!("set -e {name}\n"),
+        Shell::Powershell => format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue\n"),
+        Shell::Cmd => format!("set \"{name}=\"\n"),
     }
 }
 
@@ -142,6 +187,33 @@ mod tests {
             (Shell::Cmd, "set \"K=a'$b\\\"\n"),
         ] {
             assert_eq!(assignment(shell, "K", "a'$b\\"), line);
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_set_anew_is_removed() {
+        let names = [
+            "AWS_PROFILE",
+            "AWS_SESSION_TOKEN",
+            "AWS_CONTAINER_$(date)",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        let set = [("AWS_SESSION_TOKEN", "t".to_owned())];
+        assert_eq!(
+            others(names.iter().map(OsString::from), &set),
+            ["AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        );
+        for (shell, line) in [
+            (Shell::Bash, "unset K\n"),
+            (Shell::Zsh, "unset K\n"),
+            (Shell::Fish, "set -e K\n"),
+            (
+                Shell::Powershell,
+                "Remove-Item Env:K -ErrorAction SilentlyContinue\n",
+            ),
+            (Shell::Cmd, "set \"K=\"\n"),
+        ] {
+            assert_eq!(removal(shell, "K"), line);
         }
     }
 

@@ -7,11 +7,12 @@ use crate::{
     args::Ec2ExecCommandArgs,
     context::Context,
     exit::Stop,
+    pick,
     run::{self, Output},
 };
 
 pub async fn run(context: &Context, args: Ec2ExecCommandArgs) -> Result<u8, Stop> {
-    let target = context.target("ec2-exec-command", args.target)?;
+    let target = pick::target(context, "ec2-exec-command", args.target).await?;
     let output = if args.instance_ids.len() == 1 && !context.json {
         Output::Live
     } else {

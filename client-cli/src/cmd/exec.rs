@@ -15,7 +15,7 @@ use crate::{
     args::{self, ExecArgs},
     context::Context,
     exit::Stop,
-    os,
+    os, pick,
 };
 
 mod serve;
@@ -46,7 +46,7 @@ pub async fn run(context: &Context, exec: ExecArgs) -> Result<u8, Stop> {
             "the argument '--json' cannot be used here: what is printed is the program's",
         ));
     }
-    let target = context.target("exec", exec.target)?;
+    let target = pick::target(context, "exec", exec.target).await?;
     if exec.serve {
         return serve::run(context, target, &exec.command).await;
     }
@@ -62,10 +62,15 @@ fn command(line: &[OsString]) -> (Command, &OsStr) {
     let (program, arguments) = line.split_first().expect("the parser requires a program");
     let mut command = Command::new(program);
     command.args(arguments);
-    for name in removed(std::env::vars_os().map(|(name, _)| name)) {
+    for name in of_other_credentials() {
         command.env_remove(name);
     }
     (command, program)
+}
+
+/// The variables of our environment that could give other credentials.
+pub(super) fn of_other_credentials() -> impl Iterator<Item = OsString> {
+    removed(std::env::vars_os().map(|(name, _)| name))
 }
 
 fn removed(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {

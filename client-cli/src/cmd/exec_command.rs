@@ -11,11 +11,12 @@ use crate::{
     args::ExecCommandArgs,
     context::Context,
     exit::Stop,
+    pick,
     run::{self, Output},
 };
 
 pub async fn run(context: &Context, args: ExecCommandArgs) -> Result<u8, Stop> {
-    let target = context.target("exec-command", args.target)?;
+    let target = pick::target(context, "exec-command", args.target).await?;
     let work = AwsCliWork {
         command: args.command,
         working_directory: working_directory()?,

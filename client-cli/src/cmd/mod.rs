@@ -1,6 +1,9 @@
 //! One file per noun; each command is: ask the daemon, print, exit code.
 
 mod accounts;
+mod complete;
+mod completions;
+mod console;
 mod credentials;
 mod daemon;
 mod ec2_exec_command;
@@ -26,8 +29,11 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Exec(args) => exec::run(context, args).await,
         Verb::CredentialProcess(target) => credentials::process(context, target).await,
         Verb::Env(args) => credentials::env(context, args).await,
+        Verb::Console(args) => console::run(context, args).await,
         Verb::Profiles(command) => profiles::run(context, command).await,
         Verb::Jobs(command) => jobs::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Complete(args) => complete::run(context, args).await,
     }
 }

@@ -1,11 +1,11 @@
 //! Asking the portal: all pages of accounts, then the roles of all of them at
 //! the same time, as many as the limiter lets through.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use awsso_proto::Failure;
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Account, Listing, Roles};
 use crate::{aws::Aws, clock::Clock, limiter::Lane, portal, session::Session};
@@ -16,6 +16,8 @@ const PAGE: i32 = 100;
 const MAX_PAGES: usize = 1_000;
 /// Role lists waiting for the limiter at the same time.
 const AT_ONCE: usize = 64;
+/// Roles as they come in, for who looks on: a copy of thousands of accounts.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
 /// The whole listing; what is known so far is published on the way.
 pub(super) async fn everything(
@@ -23,7 +25,7 @@ pub(super) async fn everything(
     clock: &Clock,
     session: &Session,
     publish: &watch::Sender<Arc<Listing>>,
-) -> Arc<Listing> {
+) -> Listing {
     let mut listing = Listing::default();
     let mut token = None;
     for _ in 0..MAX_PAGES {
@@ -31,7 +33,7 @@ pub(super) async fn everything(
             Ok(page) => page,
             Err(failure) => {
                 listing.failure = Some(failure);
-                return Arc::new(listing);
+                return listing;
             }
         };
         listing.accounts.extend(page.0);
@@ -50,12 +52,18 @@ pub(super) async fn everything(
     let mut answers = stream::iter(ids.into_iter().enumerate())
         .map(|(at, id)| async move { (at, roles(aws, session, &id, Lane::Bulk).await) })
         .buffer_unordered(AT_ONCE);
+    let mut published = Instant::now();
     while let Some((at, answer)) = answers.next().await {
         listing.accounts[at].roles = answer.map_or_else(Roles::Failed, Roles::Known);
+        // One receiver is the entry's own: nobody looks at it.
+        if published.elapsed() >= PUBLISH_EVERY && publish.receiver_count() > 1 {
+            publish.send_replace(Arc::new(listing.clone()));
+            published = Instant::now();
+        }
     }
     drop(answers);
     listing.fetched_at = Some(clock.now());
-    Arc::new(listing)
+    listing
 }
 
 async fn accounts_page(

@@ -68,7 +68,7 @@ impl Index {
             ),
             accounts: form.accounts.into_iter().map(Account::from).collect(),
             all_accounts: true,
-            failure: None,
+            ..Listing::default()
         })
     }
 
@@ -171,7 +171,7 @@ mod tests {
             ],
             all_accounts: true,
             fetched_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000)),
-            failure: None,
+            ..Listing::default()
         }
     }
 

@@ -5,9 +5,11 @@
 
 mod fetch;
 mod index;
+mod recent;
+mod select;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -17,15 +19,16 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use index::Index;
+pub use recent::{Recent, Use};
+pub use select::select;
+use select::select_one;
 
-use crate::{aws::Aws, clock::Clock, limiter::Lane, session::Session};
+use crate::{aws::Aws, clock::Clock, credentials::Role, limiter::Lane, session::Session};
 
 /// Younger than this: no question to AWS.
 const FRESH: Duration = Duration::from_mins(10);
 /// Older: this long a caller waits for a newer one.
 const REFRESH_LIMIT: Duration = Duration::from_secs(2);
-/// Names that a message lists at most.
-const SUGGESTIONS: usize = 10;
 
 /// An account as the portal tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,16 @@ pub struct Listing {
     pub fetched_at: Option<SystemTime>,
     /// It ended in this instead.
     pub failure: Option<Failure>,
+    /// What differs from what was known before.
+    pub changes: Option<Changes>,
+}
+
+/// Accounts that came and went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    pub since: SystemTime,
+    pub added: Vec<Account>,
+    pub gone: Vec<Account>,
 }
 
 impl Listing {
@@ -62,6 +75,20 @@ impl Listing {
 
     fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
+    }
+
+    fn changes_since(&self, before: &Self) -> Option<Changes> {
+        let missing = |from: &Self, of: &Self| -> Vec<Account> {
+            let there: HashSet<_> = from.accounts.iter().map(|account| &account.id).collect();
+            let lacks = |account: &&Account| !there.contains(&account.id);
+            of.accounts.iter().filter(lacks).cloned().collect()
+        };
+        let changes = Changes {
+            since: before.fetched_at?,
+            added: missing(before, self),
+            gone: missing(self, before),
+        };
+        (!changes.added.is_empty() || !changes.gone.is_empty()).then_some(changes)
     }
 }
 
@@ -80,16 +107,18 @@ pub struct Accounts {
     clock: Clock,
     tracker: TaskTracker,
     index: Index,
+    pub recent: Recent,
     entries: Arc<Mutex<HashMap<String, Entry>>>,
 }
 
 impl Accounts {
-    pub fn new(aws: Aws, clock: Clock, tracker: TaskTracker, index: Index) -> Self {
+    pub fn new(aws: Aws, clock: Clock, tracker: TaskTracker, index: Index, recent: Recent) -> Self {
         Self {
             aws,
             clock,
             tracker,
             index,
+            recent,
             entries: Arc::default(),
         }
     }
@@ -122,14 +151,14 @@ impl Accounts {
         }
     }
 
-    /// The account that a person means: an id, an alias, a name.
-    pub async fn find(
-        &self,
-        session: &Session,
-        aliases: &std::collections::BTreeMap<String, String>,
-        wanted: &str,
-    ) -> Result<Account, Failure> {
-        let wanted = aliases.get(wanted).map_or(wanted, String::as_str);
+    /// What is known, however old; asks nobody.
+    pub async fn known(&self, session: &Session) -> Option<Arc<Listing>> {
+        self.recall(session).await;
+        self.complete(session)
+    }
+
+    /// The account that a person means.
+    pub async fn find(&self, session: &Session, wanted: &str) -> Result<Account, Failure> {
         if is_account_id(wanted) {
             let known = self
                 .complete(session)
@@ -154,7 +183,8 @@ impl Accounts {
         if let Some(failure) = &listing.failure {
             return Err(failure.clone());
         }
-        by_name(&listing.accounts, wanted)
+        select_one(&listing.accounts, wanted)
+            .cloned()
             .map_err(|failure| failure.with(key::SESSION, session.name()))
     }
 
@@ -179,10 +209,18 @@ impl Accounts {
         }
     }
 
+    /// A person used a role. One that the configuration chains is not picked.
+    pub fn used(&self, session: &Session, role: &Role) {
+        if role.assumed.is_none() {
+            self.recent.used(session.name(), &role.account, &role.name);
+        }
+    }
+
     /// What was listed under a login that has ended is not answered any more.
     pub fn forget(&self, session: &str) {
         self.lock().remove(session);
         self.index.forget(session);
+        self.recent.forget(session);
     }
 
     /// What an earlier daemon knew, unless this one knows better.
@@ -237,8 +275,12 @@ impl Accounts {
         entry.fetch = Some(receiver.clone());
         let (accounts, session, epoch) = (self.clone(), session.clone(), entry.epoch);
         self.tracker.spawn(async move {
-            let listing =
+            let mut listing =
                 fetch::everything(&accounts.aws, &accounts.clock, &session, &sender).await;
+            if let Some(before) = accounts.complete(&session) {
+                listing.changes = listing.changes_since(&before);
+            }
+            let listing = Arc::new(listing);
             if listing.failure.is_none() && accounts.take(&session, epoch, &listing) {
                 let (index, spec) = (accounts.index.clone(), session.spec().clone());
                 let kept = Arc::clone(&listing);
@@ -280,85 +322,30 @@ pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn by_name(accounts: &[Account], wanted: &str) -> Result<Account, Failure> {
-    let exact: Vec<_> = accounts
-        .iter()
-        .filter(|account| account.name == wanted)
-        .collect();
-    let loose: Vec<_> = accounts
-        .iter()
-        .filter(|account| {
-            account.name.eq_ignore_ascii_case(wanted) || account.email.eq_ignore_ascii_case(wanted)
-        })
-        .collect();
-    let shown = |accounts: &[&Account]| {
-        let names: Vec<_> = accounts
-            .iter()
-            .take(SUGGESTIONS)
-            .map(|account| format!("{} ({})", account.name, account.id))
-            .collect();
-        names.join(", ")
-    };
-    match (exact.as_slice(), loose.as_slice()) {
-        ([only], _) | ([], [only]) => Ok((*only).clone()),
-        ([], []) => {
-            let lower = wanted.to_lowercase();
-            let similar: Vec<_> = accounts
-                .iter()
-                .filter(|account| account.name.to_lowercase().contains(&lower))
-                .collect();
-            let hint = if similar.is_empty() {
-                "run: awsso ls-accounts".to_owned()
-            } else {
-                format!("similar: {}", shown(&similar))
-            };
-            Err(Failure::new(
-                Reason::NotFound,
-                format!("there is no account named {wanted:?}"),
-            )
-            .with(key::HINT, hint))
-        }
-        ([], several) | (several, _) => Err(Failure::new(
-            Reason::InvalidArgument,
-            format!("several accounts are named {wanted:?}"),
-        )
-        .with(key::HINT, format!("use the id: {}", shown(several)))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn account(id: &str, name: &str) -> Account {
-        Account {
-            id: id.into(),
-            name: name.into(),
-            email: format!("{name}@example.com"),
-            roles: Roles::NotAsked,
-        }
-    }
-
     #[test]
-    fn a_name_is_found_exactly_then_loosely_and_an_ambiguous_one_lists_its_candidates() {
-        let accounts = [
-            account("111111111111", "prod"),
-            account("222222222222", "Prod"),
-            account("333333333333", "Staging"),
-            account("444444444444", "PROD"),
-        ];
-        assert_eq!(by_name(&accounts, "prod").unwrap().id, "111111111111");
-        assert_eq!(by_name(&accounts, "staging").unwrap().id, "333333333333");
-        assert_eq!(
-            by_name(&accounts, "staging@example.com").unwrap().id,
-            "333333333333"
-        );
-        let many = by_name(&accounts, "pROD").unwrap_err();
-        assert_eq!(many.reason, Reason::InvalidArgument);
-        assert!(many.hint().unwrap().contains("222222222222"));
-        let none = by_name(&accounts, "tag").unwrap_err();
-        assert_eq!(none.reason, Reason::NotFound);
-        assert!(none.hint().unwrap().contains("Staging"));
+    fn what_came_and_what_went_is_told_only_when_something_did() {
+        let listing = |ids: &[&str]| Listing {
+            accounts: ids
+                .iter()
+                .map(|id| Account {
+                    id: (*id).to_owned(),
+                    name: String::new(),
+                    email: String::new(),
+                    roles: Roles::NotAsked,
+                })
+                .collect(),
+            fetched_at: Some(SystemTime::UNIX_EPOCH),
+            ..Listing::default()
+        };
+        let before = listing(&["1", "2"]);
+        assert_eq!(listing(&["2", "1"]).changes_since(&before), None);
+        let changes = listing(&["2", "3"]).changes_since(&before).unwrap();
+        assert_eq!(changes.added, listing(&["3"]).accounts);
+        assert_eq!(changes.gone, listing(&["1"]).accounts);
     }
 
     #[test]

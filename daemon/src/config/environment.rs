@@ -18,6 +18,9 @@ pub struct Environment {
 /// What the daemon reads, and nothing else: names, and prefixes that end in `*`.
 const READ: &[&str] = &[
     "HOME",
+    "USER",
+    "LOGNAME",
+    "USERNAME",
     "AWSSO_CONFIG",
     "XDG_CONFIG_HOME",
     "AWS_CONFIG_FILE",

@@ -5,6 +5,7 @@
 mod aws_cache;
 mod aws_file;
 mod environment;
+mod roles;
 mod sessions;
 mod settings;
 
@@ -19,6 +20,7 @@ use awsso_proto::{Endpoint, Failure};
 pub use aws_cache::{CacheEntry, cache_entries};
 pub use aws_file::{AwsFile, Section};
 pub use environment::{Environment, check_endpoint, is_loopback};
+pub use roles::{RoleArn, RoleSettings};
 pub use sessions::{Resolved, SessionSpec, canonical, check_region, resolve, same_place};
 pub use settings::{Limits, LoginFlow, Network, Preset, SessionSettings, Settings, StoreKind};
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::{
-    AwsFile, Files, SessionSettings, Settings, aws_file::Section, environment::is_loopback,
+    AwsFile, Files, RoleSettings, SessionSettings, Settings, aws_file::Section,
+    environment::is_loopback, roles,
 };
 
 /// The keys of `~/.mcp/configs.json` that are ours, best first.
@@ -35,9 +36,11 @@ pub struct SessionSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     pub spec: SessionSpec,
-    /// The account, role and region of `AWS_PROFILE`, where it belongs to the session.
+    /// The account and role of `AWS_PROFILE`, where it belongs to the session.
     pub account: Option<String>,
     pub role: Option<String>,
+    /// The role that it assumes from there.
+    pub assumed: Option<Result<RoleSettings, Failure>>,
     /// Of `AWS_PROFILE`, then of `config.toml`, then the session's.
     pub region: String,
 }
@@ -106,18 +109,20 @@ pub fn resolve(
 ) -> Result<Resolved, Failure> {
     let known = &files.known;
     let profile = files.aws.profiles.get(&reference.profile);
-    let of_profile = profile.and_then(|profile| profile_session(profile, known));
+    let (source, assumed) = roles::of_profile(&files.aws, &reference.profile);
+    let of_profile = source.and_then(|source| profile_session(source, known));
     let spec = pick(reference, files, known, used, of_profile.as_ref())?;
     let same = of_profile.as_ref() == Some(&spec);
-    let from_profile = |key: &str| {
-        profile
-            .and_then(|profile| profile.get(key))
+    let from = |section: Option<&Section>, key: &str| {
+        section
+            .and_then(|section| section.get(key))
             .map(str::to_owned)
     };
     Ok(Resolved {
-        account: from_profile("sso_account_id").filter(|_| same),
-        role: from_profile("sso_role_name").filter(|_| same),
-        region: from_profile("region")
+        account: from(source, "sso_account_id").filter(|_| same),
+        role: from(source, "sso_role_name").filter(|_| same),
+        assumed: assumed.filter(|_| same),
+        region: from(profile, "region")
             .or_else(|| files.settings.region.clone())
             .unwrap_or_else(|| spec.region.clone()),
         spec,

@@ -6,6 +6,8 @@ use awsso_proto::{Failure, Reason, v1};
 use serde::Deserialize;
 use tracing::warn;
 
+use super::RoleSettings;
+
 /// The whole file. An unknown key is a warning, except in `[policy]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -27,6 +29,9 @@ pub struct Settings {
     pub store: StoreKind,
     /// Short names for accounts: name = account id or account name.
     pub aliases: BTreeMap<String, String>,
+    /// Roles that are assumed with another role's credentials.
+    #[serde(rename = "role")]
+    pub roles: BTreeMap<String, RoleSettings>,
     pub limits: Limits,
     #[serde(skip)]
     pub policy: Policy,
@@ -185,6 +190,11 @@ impl Settings {
             ));
         }
         Ok(settings)
+    }
+
+    /// The account that an alias stands for; everything else stands for itself.
+    pub fn account<'a>(&'a self, wanted: &'a str) -> &'a str {
+        self.aliases.get(wanted).map_or(wanted, String::as_str)
     }
 
     pub fn login_flow(&self, session: &str) -> LoginFlow {

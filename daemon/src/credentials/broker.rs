@@ -1,5 +1,6 @@
 //! The broker: N callers, one `GetRoleCredentials`. Hands out credentials with a
-//! good part of their life left whenever it can; forgets them on logout.
+//! good part of their life left whenever it can, and renews what is in use before
+//! anybody has to wait for it; forgets them on logout.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,12 +9,15 @@ use awsso_proto::{Failure, Reason, error::key};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
-use super::single_flight::SingleFlight;
+use super::{
+    Role,
+    single_flight::{SingleFlight, Worth},
+};
 use crate::{
     accounts::Accounts,
     aws::Aws,
     clock::Clock,
-    limiter::{Fault, Lane},
+    limiter::{Fault, Lane, Limiters},
     portal::{self, PortalError},
     session::Session,
 };
@@ -33,12 +37,28 @@ pub struct RoleCredentials {
     pub expires_at: SystemTime,
     margin: Duration,
     /// The session's, when the keys were fetched: another login may be another person.
-    epoch: u64,
+    pub(super) epoch: u64,
+}
+
+/// What AWS answers, whichever service gave it.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<String>,
+    pub session_token: Option<String>,
+    pub expires_at: Option<SystemTime>,
 }
 
 impl RoleCredentials {
-    fn is_good(&self, now: SystemTime) -> bool {
-        now + self.margin < self.expires_at
+    fn worth(&self, now: SystemTime) -> Worth {
+        let left = self.expires_at.duration_since(now).unwrap_or_default();
+        if left <= self.margin {
+            Worth::Nothing
+        } else if left <= self.margin + self.margin / 3 {
+            Worth::Aging
+        } else {
+            Worth::Good
+        }
     }
 
     fn is_alive(&self, now: SystemTime) -> bool {
@@ -54,59 +74,68 @@ impl RoleCredentials {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RoleKey {
     session: String,
-    account: String,
-    role: String,
+    role: Role,
+}
+
+impl RoleKey {
+    fn new(session: &Session, role: &Role) -> Self {
+        Self {
+            session: session.name().to_owned(),
+            role: role.clone(),
+        }
+    }
 }
 
 /// The handle.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    aws: Aws,
-    clock: Clock,
+    pub(super) aws: Aws,
+    pub(super) clock: Clock,
     accounts: Accounts,
+    pub(super) limiters: Limiters,
     flight: SingleFlight<RoleKey, RoleCredentials>,
 }
 
 impl Broker {
-    pub fn new(aws: Aws, clock: Clock, accounts: Accounts, tracker: TaskTracker) -> Self {
+    pub fn new(
+        aws: Aws,
+        clock: Clock,
+        accounts: Accounts,
+        limiters: Limiters,
+        tracker: TaskTracker,
+    ) -> Self {
         Self {
             aws,
             clock,
             accounts,
+            limiters,
             flight: SingleFlight::new(tracker),
         }
     }
 
-    /// Credentials that work now, from memory or from the portal.
-    pub async fn get(
-        &self,
-        session: &Session,
-        account: &str,
-        role: &str,
-    ) -> Result<RoleCredentials, Failure> {
-        let key = RoleKey {
-            session: session.name().to_owned(),
-            account: account.to_owned(),
-            role: role.to_owned(),
-        };
+    /// Credentials that work now, from memory or from AWS.
+    pub async fn get(&self, session: &Session, role: &Role) -> Result<RoleCredentials, Failure> {
+        let key = RoleKey::new(session, role);
         let epoch = session.epoch();
-        let held = self.flight.peek(&key).filter(|held| held.epoch == epoch);
-        let good = |held: &RoleCredentials| held.epoch == epoch && held.is_good(self.clock.now());
+        let worth = |held: &RoleCredentials| {
+            if held.epoch == epoch {
+                held.worth(self.clock.now())
+            } else {
+                Worth::Nothing
+            }
+        };
         self.flight
-            .get(&key, good, || {
-                let (broker, session, key) = (self.clone(), session.clone(), key.clone());
-                async move { broker.load(&session, &key, held).await }
+            .get(&key, worth, |held| {
+                let (broker, session, role) = (self.clone(), session.clone(), role.clone());
+                let held = held.filter(|held| held.epoch == epoch);
+                async move { broker.load(&session, &role, held).await }
             })
             .await
     }
 
     /// AWS refused these very keys: the next caller gets others.
-    pub fn reject(&self, session: &Session, account: &str, role: &str, bad: &RoleCredentials) {
-        let key = RoleKey {
-            session: session.name().to_owned(),
-            account: account.to_owned(),
-            role: role.to_owned(),
-        };
+    pub fn reject(&self, session: &Session, role: &Role, bad: &RoleCredentials) {
+        let key = RoleKey::new(session, role);
         self.flight.forget_value(&key, |held| held.is_same(bad));
     }
 
@@ -127,9 +156,37 @@ impl Broker {
     async fn load(
         &self,
         session: &Session,
-        key: &RoleKey,
+        role: &Role,
         held: Option<RoleCredentials>,
     ) -> Result<RoleCredentials, Failure> {
+        let loaded = match &role.assumed {
+            Some(assumed) => self.assume(session, role, assumed).await,
+            None => self.ask_portal(session, role).await,
+        };
+        match loaded {
+            Ok(credentials) if session.epoch() != credentials.epoch => Err(Failure::new(
+                Reason::LoginRequired,
+                format!(
+                    "the login to {} was ended or replaced meanwhile",
+                    session.name()
+                ),
+            )),
+            Ok(credentials) => {
+                debug!(account = %role.account, role = %role.name, "new role credentials");
+                Ok(credentials)
+            }
+            // Keys outlive the login and a short outage, not a refusal.
+            Err(failure) if failure.reason == Reason::AccessDenied => Err(failure),
+            Err(failure) => {
+                let alive = held.filter(|held| held.is_alive(self.clock.now()));
+                alive.ok_or(failure).inspect(|_| {
+                    info!(account = %role.account, role = %role.name, "AWS gives no new credentials; the old ones serve to their end");
+                })
+            }
+        }
+    }
+
+    async fn ask_portal(&self, session: &Session, role: &Role) -> Result<RoleCredentials, Failure> {
         let loaded = portal::call(
             &self.aws,
             session,
@@ -139,56 +196,47 @@ impl Broker {
                 client
                     .get_role_credentials()
                     .access_token(access)
-                    .account_id(&key.account)
-                    .role_name(&key.role)
+                    .account_id(&role.account)
+                    .role_name(&role.name)
                     .send()
             },
         )
         .await;
         match loaded {
             Ok((output, epoch)) => {
-                let credentials = self.taken(output, key, epoch)?;
-                if session.epoch() != epoch {
-                    return Err(Failure::new(
-                        Reason::LoginRequired,
-                        format!(
-                            "the login to {} was ended or replaced meanwhile",
-                            session.name()
-                        ),
-                    ));
-                }
-                debug!(account = %key.account, role = %key.role, "new role credentials");
-                Ok(credentials)
+                let keys = output.role_credentials.map(|keys| {
+                    let expiration = u64::try_from(keys.expiration).ok().filter(|at| *at > 0);
+                    Keys {
+                        access_key_id: keys.access_key_id,
+                        secret_access_key: keys.secret_access_key,
+                        session_token: keys.session_token,
+                        expires_at: expiration
+                            .map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at)),
+                    }
+                });
+                self.taken(keys, role, epoch)
             }
             Err(PortalError::Aws(Fault::Refused {
                 status: 400 | 403 | 404,
                 code,
                 message,
-            })) => Err(self.explain(session, key, &code, &message).await),
-            Err(error) => {
-                // Keys outlive the login and a short outage.
-                let alive = held.filter(|held| held.is_alive(self.clock.now()));
-                alive.ok_or_else(|| error.into()).inspect(|_| {
-                    info!(account = %key.account, role = %key.role, "AWS gives no new credentials; the old ones serve to their end");
-                })
-            }
+            })) => Err(self.explain(session, role, &code, &message).await),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn taken(
+    pub(super) fn taken(
         &self,
-        output: aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsOutput,
-        key: &RoleKey,
+        keys: Option<Keys>,
+        role: &Role,
         epoch: u64,
     ) -> Result<RoleCredentials, Failure> {
-        let keys = output.role_credentials;
         let parts = keys.and_then(|keys| {
-            let expiration = u64::try_from(keys.expiration).ok().filter(|at| *at > 0)?;
             Some((
                 keys.access_key_id?,
                 keys.secret_access_key?,
                 keys.session_token?,
-                SystemTime::UNIX_EPOCH + Duration::from_millis(expiration),
+                keys.expires_at?,
             ))
         });
         let Some((id, secret, token, expires_at)) = parts else {
@@ -205,7 +253,7 @@ impl Broker {
             .secret_access_key(secret)
             .session_token(token)
             .expiry(expires_at)
-            .account_id(key.account.as_str())
+            .account_id(role.account.as_str())
             .provider_name("awsso")
             .build();
         Ok(RoleCredentials {
@@ -218,14 +266,12 @@ impl Broker {
 
     /// The portal says only "no": whether it is the account or the role is worth
     /// one more question.
-    async fn explain(
-        &self,
-        session: &Session,
-        key: &RoleKey,
-        code: &str,
-        message: &str,
-    ) -> Failure {
-        let RoleKey { account, role, .. } = key;
+    async fn explain(&self, session: &Session, role: &Role, code: &str, message: &str) -> Failure {
+        let Role {
+            account,
+            name: role,
+            ..
+        } = role;
         let roles = self.accounts.roles(session, account);
         let roles = match tokio::time::timeout(EXPLAIN_LIMIT, roles).await {
             Ok(Ok(roles)) => roles,

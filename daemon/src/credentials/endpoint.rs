@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{Broker, RoleCredentials};
+use super::{Broker, Role, RoleCredentials};
 use crate::{loopback, session::Session};
 use answer::{Answer, Document, Refusal};
 
@@ -39,15 +39,12 @@ const CONNECTIONS: usize = 64;
 pub struct Source {
     pub broker: Broker,
     pub session: Session,
-    pub account: String,
-    pub role: String,
+    pub role: Role,
 }
 
 impl Source {
     pub async fn credentials(&self) -> Result<RoleCredentials, Failure> {
-        self.broker
-            .get(&self.session, &self.account, &self.role)
-            .await
+        self.broker.get(&self.session, &self.role).await
     }
 }
 

@@ -1,23 +1,36 @@
 //! One load per key, however many ask. A caller that leaves cancels nobody; a
 //! failure is shared by those who wait and not kept; what was being loaded when
-//! it was forgotten reaches nobody. No AWS in here.
+//! it was forgotten reaches nobody. A value that ages is handed out while its
+//! successor is loaded. No AWS in here.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
 /// Values beyond this many push out those that are of no use any more, then any.
 const CAPACITY: usize = 10_000;
+/// After a successor could not be loaded: meanwhile the old value serves.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
 type Outcome<V> = Option<Result<V, Failure>>;
+
+/// What a held value is worth now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    Good,
+    /// Still good; whoever asks now has its successor loaded.
+    Aging,
+    Nothing,
+}
 
 /// A map of values that are loaded once at a time.
 pub struct SingleFlight<K, V> {
@@ -27,6 +40,20 @@ pub struct SingleFlight<K, V> {
 
 struct Slot<V> {
     outcome: watch::Receiver<Outcome<V>>,
+    /// The successor, while it is being loaded.
+    renewal: Option<watch::Receiver<Outcome<V>>>,
+    /// No renewal before.
+    renew_at: Option<Instant>,
+}
+
+impl<V> Slot<V> {
+    fn new(outcome: watch::Receiver<Outcome<V>>) -> Self {
+        Self {
+            outcome,
+            renewal: None,
+            renew_at: None,
+        }
+    }
 }
 
 impl<K, V> Clone for SingleFlight<K, V> {
@@ -50,28 +77,44 @@ where
         }
     }
 
-    /// The value, if `good` says so, else what `load` gives: its own load or
-    /// one that is in flight.
+    /// The value, if it is worth anything, else what `load` gives: its own load
+    /// or one that is in flight. A load is given the value that it replaces,
+    /// unless that one goes on serving.
     pub async fn get<F>(
         &self,
         key: &K,
-        good: impl Fn(&V) -> bool,
-        load: impl FnOnce() -> F,
+        worth: impl Fn(&V) -> Worth,
+        load: impl FnOnce(Option<V>) -> F,
     ) -> Result<V, Failure>
     where
         F: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         let mut outcome = {
             let mut slots = self.lock();
-            match slots.get(key) {
-                Some(slot) => match &*slot.outcome.borrow() {
-                    Some(Ok(value)) if good(value) => return Ok(value.clone()),
-                    None => Some(slot.outcome.clone()),
-                    Some(_) => None,
-                },
-                None => None,
+            match slots.get_mut(key) {
+                Some(slot) => {
+                    let held = match &*slot.outcome.borrow() {
+                        Some(Ok(value)) => Some((value.clone(), worth(value))),
+                        Some(Err(_)) | None => None,
+                    };
+                    match held {
+                        Some((value, Worth::Good)) => return Ok(value),
+                        Some((value, Worth::Aging)) => {
+                            let rests = slot.renew_at.is_some_and(|at| Instant::now() < at);
+                            if slot.renewal.is_none() && !rests {
+                                slot.renewal = Some(self.fly(key, load(None)));
+                            }
+                            return Ok(value);
+                        }
+                        Some((value, Worth::Nothing)) => match &slot.renewal {
+                            Some(renewal) => renewal.clone(),
+                            None => self.start(&mut slots, key, &worth, load(Some(value))),
+                        },
+                        None => slot.outcome.clone(),
+                    }
+                }
+                None => self.start(&mut slots, key, &worth, load(None)),
             }
-            .unwrap_or_else(|| self.start(&mut slots, key, &good, load()))
         };
         // The sender is dropped without a value when the load was forgotten.
         match outcome.wait_for(Option::is_some).await {
@@ -83,8 +126,9 @@ where
         }
     }
 
-    /// The value that is held, good or not.
-    pub fn peek(&self, key: &K) -> Option<V> {
+    /// The value that is held, whatever it is worth.
+    #[cfg(test)]
+    fn peek(&self, key: &K) -> Option<V> {
         let slots = self.lock();
         let outcome = slots.get(key)?.outcome.borrow();
         outcome.as_ref()?.as_ref().ok().cloned()
@@ -119,7 +163,7 @@ where
         &self,
         slots: &mut HashMap<K, Slot<V>>,
         key: &K,
-        good: &impl Fn(&V) -> bool,
+        worth: &impl Fn(&V) -> Worth,
         load: F,
     ) -> watch::Receiver<Outcome<V>>
     where
@@ -127,7 +171,7 @@ where
     {
         if slots.len() >= CAPACITY {
             slots.retain(|_, slot| match &*slot.outcome.borrow() {
-                Some(Ok(value)) => good(value),
+                Some(Ok(value)) => worth(value) != Worth::Nothing,
                 Some(Err(_)) => false,
                 None => true,
             });
@@ -137,13 +181,17 @@ where
         {
             slots.remove(&any);
         }
+        let outcome = self.fly(key, load);
+        slots.insert(key.clone(), Slot::new(outcome.clone()));
+        outcome
+    }
+
+    /// Loads in a task of its own, which nobody's leaving ends.
+    fn fly<F>(&self, key: &K, load: F) -> watch::Receiver<Outcome<V>>
+    where
+        F: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
         let (sender, receiver) = watch::channel(None);
-        slots.insert(
-            key.clone(),
-            Slot {
-                outcome: receiver.clone(),
-            },
-        );
         let (flights, key, own) = (Arc::clone(&self.slots), key.clone(), receiver.clone());
         self.tracker.spawn(async move {
             let result = AssertUnwindSafe(load)
@@ -157,15 +205,22 @@ where
                 });
             let mut slots = flights.lock().unwrap_or_else(PoisonError::into_inner);
             // Forgotten, or replaced, while it was loading: then it reaches nobody.
-            let current = slots
-                .get(&key)
-                .is_some_and(|slot| slot.outcome.same_channel(&own));
-            if current {
+            let Some(slot) = slots.get_mut(&key) else {
+                return;
+            };
+            if slot.outcome.same_channel(&own) {
                 if result.is_err() {
                     slots.remove(&key);
                 }
-                sender.send_replace(Some(result));
+            } else if slot.renewal.take_if(|it| it.same_channel(&own)).is_some() {
+                match &result {
+                    Ok(_) => *slot = Slot::new(own),
+                    Err(_) => slot.renew_at = Some(Instant::now() + RENEWAL_PAUSE),
+                }
+            } else {
+                return;
             }
+            sender.send_replace(Some(result));
         });
         receiver
     }
@@ -209,8 +264,8 @@ mod tests {
             self.flight
                 .get(
                     &"key",
-                    |_| true,
-                    || async move {
+                    |_| Worth::Good,
+                    |_| async move {
                         let number = loads.fetch_add(1, Ordering::SeqCst) + 1;
                         gate.notified().await;
                         if fail {
@@ -270,10 +325,87 @@ mod tests {
     async fn a_load_that_panics_is_an_error_and_frees_the_key() {
         let flight: SingleFlight<&str, usize> = SingleFlight::new(TaskTracker::new());
         let broken = flight
-            .get(&"key", |_| true, || async { panic!("a bug") })
+            .get(&"key", |_| Worth::Good, |_| async { panic!("a bug") })
             .await;
         assert!(broken.is_err());
-        let mended = flight.get(&"key", |_| true, || async { Ok(1) }).await;
+        let mended = flight
+            .get(&"key", |_| Worth::Good, |_| async { Ok(1) })
+            .await;
         assert_eq!(mended, Ok(1));
+    }
+
+    /// Asks with the worth that the held value shall have.
+    async fn ask(
+        flight: &SingleFlight<&'static str, usize>,
+        worth: Worth,
+        load: Result<usize, Failure>,
+    ) -> (Result<usize, Failure>, bool) {
+        let loaded = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&loaded);
+        let got = flight
+            .get(
+                &"key",
+                |_| worth,
+                |_| async move {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    load
+                },
+            )
+            .await;
+        // What was started in the background is over.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        (got, loaded.load(Ordering::SeqCst) == 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_ages_serves_while_its_successor_is_loaded() {
+        let flight = SingleFlight::new(TaskTracker::new());
+        ask(&flight, Worth::Good, Ok(1)).await.0.unwrap();
+        assert_eq!(ask(&flight, Worth::Aging, Ok(2)).await, (Ok(1), true));
+        assert_eq!(ask(&flight, Worth::Good, Ok(3)).await, (Ok(2), false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_successor_that_cannot_be_loaded_is_asked_for_again_after_a_while() {
+        let down = || Err(Failure::new(Reason::AwsUnavailable, "down"));
+        let flight = SingleFlight::new(TaskTracker::new());
+        ask(&flight, Worth::Good, Ok(1)).await.0.unwrap();
+        assert_eq!(ask(&flight, Worth::Aging, down()).await, (Ok(1), true));
+        assert_eq!(ask(&flight, Worth::Aging, Ok(2)).await, (Ok(1), false));
+        tokio::time::advance(RENEWAL_PAUSE).await;
+        assert_eq!(ask(&flight, Worth::Aging, Ok(2)).await, (Ok(1), true));
+        assert_eq!(flight.peek(&"key"), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_nothing_good_joins_the_renewal_and_a_logout_ends_both() {
+        let flight: SingleFlight<&str, usize> = SingleFlight::new(TaskTracker::new());
+        let gate = Arc::new(Notify::new());
+        let held = flight.get(&"key", |_| Worth::Good, |_| async { Ok(1) });
+        held.await.unwrap();
+        for (forget, expected) in [(false, Ok(2)), (true, Err(Reason::LoginRequired))] {
+            let pass = Arc::clone(&gate);
+            let renewal = async move {
+                pass.notified().await;
+                Ok(2)
+            };
+            flight
+                .get(&"key", |_| Worth::Aging, |_| renewal)
+                .await
+                .unwrap();
+            let second = |_| async { panic!("a second load") };
+            let (joined, ()) =
+                tokio::join!(flight.get(&"key", |_| Worth::Nothing, second), async {
+                    tokio::task::yield_now().await;
+                    if forget {
+                        flight.forget(|_| true);
+                    }
+                    gate.notify_one();
+                });
+            assert_eq!(joined.map_err(|failure| failure.reason), expected);
+        }
+        assert_eq!(flight.peek(&"key"), None);
     }
 }

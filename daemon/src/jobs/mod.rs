@@ -28,7 +28,7 @@ use crate::{
     aws::Aws,
     clock::Clock,
     config::{Config, Environment},
-    credentials::{Broker, RoleCredentials},
+    credentials::{Broker, Role, RoleCredentials},
     limiter::Limiters,
     session::Session,
 };
@@ -49,9 +49,8 @@ const OTHER_ROLES_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct Target {
     pub session: Session,
-    pub account: String,
+    pub role: Role,
     pub account_name: String,
-    pub role: String,
     pub region: String,
 }
 
@@ -190,17 +189,14 @@ impl Jobs {
     }
 
     async fn credentials(&self, target: &Target) -> Result<RoleCredentials, Failure> {
-        self.0
-            .parts
-            .broker
-            .get(&target.session, &target.account, &target.role)
-            .await
+        let broker = &self.0.parts.broker;
+        broker.get(&target.session, &target.role).await
     }
 
     /// AWS refused these keys: the next `credentials` are others.
     fn reject(&self, target: &Target, bad: &RoleCredentials) {
         let broker = &self.0.parts.broker;
-        broker.reject(&target.session, &target.account, &target.role, bad);
+        broker.reject(&target.session, &target.role, bad);
     }
 
     /// The account's roles but this one, for a command that AWS denied.
@@ -209,11 +205,11 @@ impl Jobs {
             .0
             .parts
             .accounts
-            .roles(&target.session, &target.account);
+            .roles(&target.session, &target.role.account);
         match tokio::time::timeout(OTHER_ROLES_LIMIT, roles).await {
             Ok(Ok(roles)) => roles
                 .into_iter()
-                .filter(|role| *role != target.role)
+                .filter(|role| *role != target.role.name)
                 .collect(),
             _ => Vec::new(),
         }
@@ -247,9 +243,9 @@ impl Jobs {
             .iter()
             .zip(&outputs)
             .map(|(instance, output)| v1::Task {
-                account_id: target.account.clone(),
+                account_id: target.role.account.clone(),
                 account_name: target.account_name.clone(),
-                role_name: target.role.clone(),
+                role_name: target.role.name.clone(),
                 region: target.region.clone(),
                 instance_id: instance.clone(),
                 state: TaskState::Queued.into(),
@@ -275,7 +271,7 @@ impl Jobs {
             state: watch::Sender::new(Arc::new(state)),
             printed: watch::Sender::new(0),
         });
-        info!(job = %job.id, kind = kind.word(), account = %target.account, role = %target.role, region = %target.region, tasks = instances.len(), "job");
+        info!(job = %job.id, kind = kind.word(), account = %target.role.account, role = %target.role.name, region = %target.region, tasks = instances.len(), "job");
         let mut jobs = self.lock();
         if jobs.iter().filter(|job| !job.is_final()).count() >= MAX_RUNNING {
             return Err(Failure::new(

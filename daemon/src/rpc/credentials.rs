@@ -13,6 +13,7 @@ use tracing::info;
 use super::{STREAM_QUEUE, Services, Stream};
 use crate::{
     credentials::{Endpoint, Source},
+    jobs::Target,
     policy,
 };
 
@@ -24,20 +25,22 @@ impl Service for Services {
     ) -> Result<Response<GetCredentialsResponse>, Status> {
         let (principal, files) = self.admit(&request)?;
         policy::person_only(principal, "hold credentials")?;
-        let target = request.into_inner().target.unwrap_or_default();
-        let target = self.target(&files, target).await?;
-        let role = self
-            .broker
-            .get(&target.session, &target.account, &target.role)
+        let request = request.into_inner();
+        let target = self
+            .target(&files, request.target.unwrap_or_default())
             .await?;
-        let keys = &role.credentials;
+        let held = self.broker.get(&target.session, &target.role).await?;
+        if !request.unattended {
+            self.accounts.used(&target.session, &target.role);
+        }
+        let keys = &held.credentials;
         Ok(Response::new(GetCredentialsResponse {
             access_key_id: keys.access_key_id().to_owned(),
             secret_access_key: Some(Secret::new(keys.secret_access_key())),
             session_token: keys.session_token().map(Secret::new),
-            expires_at: Some(timestamp(role.expires_at)),
-            account_id: target.account,
-            role_name: target.role,
+            expires_at: Some(timestamp(held.expires_at)),
+            account_id: target.role.account,
+            role_name: target.role.name,
             region: target.region,
         }))
     }
@@ -57,12 +60,12 @@ impl Service for Services {
         let source = Source {
             broker: self.broker.clone(),
             session: target.session,
-            account: target.account,
             role: target.role,
         };
         if request.again.is_none() {
             // Before a program is started, its person hears why it would get nothing.
             source.credentials().await?;
+            self.accounts.used(&source.session, &source.role);
         }
         let endpoint = Endpoint::open(request.again.as_ref()).await?;
         let opened = OpenEndpointResponse {
@@ -71,15 +74,15 @@ impl Service for Services {
                 port: endpoint.port().into(),
                 token: Some(Secret::new(endpoint.token())),
             }),
-            account_id: source.account.clone(),
-            role_name: source.role.clone(),
+            account_id: source.role.account.clone(),
+            role_name: source.role.name.clone(),
             region: target.region,
         };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let stop = self.stop.clone();
         self.tracker.spawn(async move {
             let port = endpoint.port();
-            info!(port, account = %source.account, role = %source.role, "credential endpoint opened");
+            info!(port, account = %source.role.account, role = %source.role.name, "credential endpoint opened");
             let _ = sender.send(Ok(opened)).await; // the client hung up
             tokio::select! {
                 never = endpoint.serve(source) => match never {},
@@ -93,8 +96,32 @@ impl Service for Services {
 
     async fn sign_in(
         &self,
-        _request: Request<SignInRequest>,
+        request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (principal, files) = self.admit(&request)?;
+        policy::person_only(principal, "sign in to the console")?;
+        let request = request.into_inner();
+        let target = self
+            .target(&files, request.target.unwrap_or_default())
+            .await?;
+        let Target {
+            session,
+            role,
+            region,
+            ..
+        } = target;
+        let link = self
+            .broker
+            .sign_in(&session, &role, &region, &request.destination)
+            .await?;
+        self.accounts.used(&session, &role);
+        info!(account = %role.account, role = %role.name, "a link to the console was made");
+        Ok(Response::new(SignInResponse {
+            url: Some(Secret::new(link.url.as_str())),
+            expires_at: Some(timestamp(link.expires_at)),
+            account_id: role.account,
+            role_name: role.name,
+            region,
+        }))
     }
 }

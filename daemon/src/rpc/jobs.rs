@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{STREAM_QUEUE, Services, Stream};
-use crate::jobs::Job;
+use crate::{jobs::Job, policy::Principal};
 
 /// Output in one message.
 const CHUNK: usize = 64 << 10;
@@ -28,13 +28,16 @@ impl Service for Services {
         &self,
         request: Request<StartJobRequest>,
     ) -> Result<Response<StartJobResponse>, Status> {
-        let (_, files) = self.admit(&request)?;
+        let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
         let limit = request.time_limit.map(duration).transpose()?;
         let target = request.target.unwrap_or_default();
         // A client that leaves before this ends has started nothing; afterwards
         // the job is the daemon's.
         let target = self.target(&files, target).await?;
+        if principal == Principal::Person {
+            self.accounts.used(&target.session, &target.role);
+        }
         let job = match request.work {
             Some(Work::AwsCli(work)) => self.jobs.start_aws_cli(target, work, limit).await?,
             Some(Work::Ssm(work)) => self.jobs.start_ssm(target, work, limit).await?,

@@ -1,12 +1,19 @@
 //! A target as a person writes it → the target that is meant.
 
+use std::sync::Arc;
+
 use awsso_proto::{Failure, Reason, error::key, v1};
 
 use super::Services;
 use crate::{
-    config::{self, Files, check_region},
+    config::{self, Files, RoleSettings, check_region},
+    credentials::{Assumed, Role},
     jobs::Target,
+    session::Session,
 };
+
+/// Roles that are assumed one from the other; more is a circle.
+const LONGEST_CHAIN: usize = 4;
 
 impl Services {
     pub(super) async fn target(
@@ -14,32 +21,120 @@ impl Services {
         files: &Files,
         target: v1::Target,
     ) -> Result<Target, Failure> {
-        let reference = target.session.unwrap_or_default();
+        let mut reference = target.session.unwrap_or_default();
+        let configured = files.settings.roles.get(&target.role);
+        let configured = configured.filter(|role| match target.account.as_str() {
+            "" => true,
+            account => files.settings.account(account) == role.role_arn.account,
+        });
+        if let Some(session) = configured.and_then(|role| role.session.as_ref())
+            && reference.name.is_empty()
+        {
+            reference.name.clone_from(session);
+        }
         let resolved = config::resolve(&reference, files, &self.sessions.specs())?;
-        let region = non_empty(target.region).unwrap_or(resolved.region);
-        check_region(&region)?;
-        let missing = |what: &str| {
-            Failure::new(Reason::InvalidArgument, format!("no {what} is named")).with(
-                key::HINT,
-                format!("add --{what}, or set AWS_PROFILE to a profile that names it"),
-            )
-        };
-        let account = non_empty(target.account).or(resolved.account);
-        let account = account.ok_or_else(|| missing("account"))?;
-        let role = non_empty(target.role).or(resolved.role);
         let session = self.sessions.get(&resolved.spec);
-        let account = self
-            .accounts
-            .find(&session, &files.settings.aliases, &account)
-            .await?;
+        let of_profile = resolved
+            .assumed
+            .filter(|_| target.account.is_empty() && target.role.is_empty())
+            .transpose()?;
+        let assumed = configured.or(of_profile.as_ref());
+        let region = non_empty(target.region)
+            .or_else(|| assumed.and_then(|role| role.region.clone()))
+            .unwrap_or(resolved.region);
+        check_region(&region)?;
+        let (role, account_name) = if let Some(assumed) = assumed {
+            let role = self
+                .assumed(files, &session, assumed, LONGEST_CHAIN)
+                .await?;
+            let name = self.accounts.name_of(&session, &role.account);
+            (role, name.unwrap_or_default())
+        } else {
+            let account = non_empty(target.account).or(resolved.account);
+            let account = account.ok_or_else(|| missing("account"))?;
+            let name = non_empty(target.role).or(resolved.role);
+            let account = self.account(files, &session, &account).await?;
+            let role = Role {
+                account: account.id,
+                name: name.ok_or_else(|| missing("role"))?,
+                assumed: None,
+            };
+            (role, account.name)
+        };
         Ok(Target {
-            account: account.id,
-            account_name: account.name,
-            role: role.ok_or_else(|| missing("role"))?,
-            region,
             session,
+            role,
+            account_name,
+            region,
         })
     }
+
+    async fn assumed(
+        &self,
+        files: &Files,
+        session: &Session,
+        role: &RoleSettings,
+        links: usize,
+    ) -> Result<Role, Failure> {
+        let arn = &role.role_arn;
+        let problem = |what: String| {
+            let message = format!("the role {} cannot be assumed: {what}", arn.text);
+            Failure::new(Reason::InvalidArgument, message)
+        };
+        let source = if let Some((account, name)) = role.source.rsplit_once('/') {
+            let account = self.account(files, session, account).await?;
+            Role {
+                account: account.id,
+                name: name.to_owned(),
+                assumed: None,
+            }
+        } else {
+            let source = files.settings.roles.get(&role.source).ok_or_else(|| {
+                problem(format!(
+                    "its source {:?} is neither ACCOUNT/ROLE nor another [role] of config.toml",
+                    role.source
+                ))
+            })?;
+            if links == 0 {
+                return Err(problem(format!(
+                    "its sources are more than {LONGEST_CHAIN}"
+                )));
+            }
+            Box::pin(self.assumed(files, session, source, links - 1)).await?
+        };
+        Ok(Role {
+            account: arn.account.clone(),
+            name: arn.name.clone(),
+            assumed: Some(Arc::new(Assumed {
+                source,
+                arn: arn.text.clone(),
+                session_name: role.role_session_name.clone(),
+                external_id: role.external_id.clone(),
+                seconds: role.duration_seconds,
+                policy: role.policy.clone(),
+                policy_arns: role.policy_arns.clone(),
+            })),
+        })
+    }
+
+    async fn account(
+        &self,
+        files: &Files,
+        session: &Session,
+        wanted: &str,
+    ) -> Result<crate::accounts::Account, Failure> {
+        let wanted = files.settings.account(wanted);
+        self.accounts.find(session, wanted).await
+    }
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(Reason::InvalidArgument, format!("no {what} is named"))
+        .with(
+            key::HINT,
+            format!("add --{what}, or set AWS_PROFILE to a profile that names it"),
+        )
+        .with(key::MISSING, what)
 }
 
 fn non_empty(text: String) -> Option<String> {

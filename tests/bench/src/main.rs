@@ -1,11 +1,16 @@
 //! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
 //! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
 //!
-//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale]
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | idle | lifetimes]
 //!
-//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second.
+//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second. `idle` takes two, too: memory with a
+//! large organisation, and a minute in which nothing happens. `lifetimes` takes four, and does assert: SDKs and the
+//! AWS CLI get through three lifetimes of their credentials. It needs the AWS CLI and boto3 as `tests/check` installs them (`PATH`,
+//! `AWSSO_TEST_PYTHON`), and npm for the SDK for JavaScript.
 
 mod figures;
+mod idle;
+mod lifetimes;
 mod measure;
 mod program;
 mod recording;
@@ -33,9 +38,11 @@ async fn main() -> anyhow::Result<()> {
             rows.extend(scale::limited_portal().await?);
             return Ok(table::print(&mut out, &rows)?);
         }
+        Some("idle") => return Ok(table::print(&mut out, &idle::rows().await?)?),
+        Some("lifetimes") => return lifetimes::run(&mut out).await,
         Some(rounds) => rounds
             .parse()
-            .context("ROUNDS is a number, or the word scale")?,
+            .context("ROUNDS is a number, or one of the words scale, idle, lifetimes")?,
         None => ROUNDS,
     };
     let mut rows = vec![figures::daemon_start(rounds.div_ceil(4)).await?];

@@ -43,7 +43,7 @@ async fn world() -> World {
     world
 }
 
-fn asking(world: &World, account: &str, role: &str) -> GetCredentialsRequest {
+pub fn asking(world: &World, account: &str, role: &str) -> GetCredentialsRequest {
     let session = SessionRef {
         start_url: world.sandbox.start_url(),
         sso_region: world.sandbox.region().to_owned(),
@@ -56,6 +56,7 @@ fn asking(world: &World, account: &str, role: &str) -> GetCredentialsRequest {
             role: role.to_owned(),
             region: String::new(),
         }),
+        ..GetCredentialsRequest::default()
     }
 }
 

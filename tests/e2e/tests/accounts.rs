@@ -5,8 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use awsso_e2e::{World, sandbox::Config};
+use awsso_e2e::{
+    World,
+    known::{PRODUCTION, STAGING},
+    sandbox::Config,
+};
 use serde_json::Value;
+
+mod terminal;
 
 const LIST: &str = "sso.ListAccounts";
 const ROLES: &str = "sso.ListAccountRoles";
@@ -172,4 +178,80 @@ async fn a_new_daemon_knows_the_accounts_until_a_logout() {
     let _ = world.awsso(&["ls-accounts"]).await.code(3);
     let kept = std::fs::read_dir(world.state().join("index")).unwrap();
     assert_eq!(kept.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_can_be_of_those_that_a_word_means() {
+    let world = world_of(9).await;
+    world.configure(&format!("[aliases]\nlive = \"{PRODUCTION}\"\n"));
+    let all = list(&world, &[]).await;
+    let of = |names: &[&str]| -> Vec<_> {
+        let is_meant = |account: &&Value| names.contains(&account["accountName"].as_str().unwrap());
+        all.iter().filter(is_meant).cloned().collect()
+    };
+    for (word, names) in [
+        (PRODUCTION, &["production"][..]),
+        ("live", &["production"]),
+        ("STAGING", &["staging"]),
+        ("aws+staging@example.com", &["staging"]),
+        ("se*", &["search 0007"]),
+    ] {
+        assert_eq!(list(&world, &[word]).await, of(names), "{word}");
+    }
+    let _ = world
+        .awsso(&["ls-accounts", "nowhere"])
+        .await
+        .code(1)
+        .says("nowhere");
+    let _ = world.awsso(&["ls-accounts", "1234"]).await.code(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_told_which_accounts_are_new_and_which_are_gone() {
+    let world = world_of(3).await;
+    assert_complete(&world, &list(&world, &[]).await);
+    let _ = world.awsso(&["daemon", "stop"]).await.ok();
+    let mut kept = std::fs::read_dir(world.state().join("index")).unwrap();
+    let kept = kept.next().unwrap().unwrap().path();
+    // As if staging had been another account then.
+    let then = std::fs::read_to_string(&kept).unwrap();
+    let then = then
+        .replace(STAGING, "999900001111")
+        .replace("staging", "closed");
+    std::fs::write(kept, then).unwrap();
+
+    let told = world.awsso(&["ls-accounts", "--refresh"]).await.code(0);
+    let told: Vec<_> = told.stderr.lines().map(without_age).collect();
+    assert_eq!(
+        told,
+        [
+            format!("new since … ago: staging ({STAGING})"),
+            "gone since … ago: closed (999900001111)".to_owned(),
+        ]
+    );
+    let quiet = world.awsso(&["ls-accounts", "--json"]).await.code(0);
+    assert_eq!(quiet.stderr, "");
+    assert_complete(&world, &list(&world, &["--refresh"]).await);
+    let quiet = world.awsso(&["ls-accounts"]).await.code(0);
+    assert_eq!(quiet.stderr, "");
+}
+
+fn without_age(line: &str) -> String {
+    let (before, rest) = line.split_once(" since ").unwrap();
+    let (_, after) = rest.split_once(" ago: ").unwrap();
+    format!("{before} since … ago: {after}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_is_answered_before_the_roles_of_all_are_known() {
+    let world = world_of(60).await;
+    world
+        .sandbox
+        .faults()
+        .set_latency(Duration::from_millis(400));
+    let listed = list(&world, &[PRODUCTION]).await;
+    assert_eq!(listed.len(), 1);
+    assert_ne!(listed[0]["roles"], Value::from(Vec::<String>::new()));
+    let asked = world.sandbox.count(ROLES);
+    assert!(asked < 60, "the roles of {asked} accounts were waited for");
 }

@@ -23,6 +23,7 @@ fn target() -> GetCredentialsRequest {
             role: known::ADMIN.to_owned(),
             ..Target::default()
         }),
+        unattended: false,
     }
 }
 

@@ -153,7 +153,8 @@ async fn a_malformed_argument_ends_with_code_2_and_its_own_words_before_anything
         ),
         (&exec, &["--account", "prod", "--role", ""], "--role"),
         (&exec, &["--account", "prod", "--timeout", "0"], "--timeout"),
-        (&exec, &[], "--account"),
+        (&exec[..3], &[], "--account"),
+        (&exec[..3], &["--account", "prod"], "--role"),
         (
             &ssm,
             &["--instance-id", "i-xyz"],

@@ -38,7 +38,7 @@ impl<'a> Answer<'a> {
             secret_access_key: keys.secret_access_key(),
             token: keys.session_token().unwrap_or_default(),
             expiration: humantime::format_rfc3339_seconds(credentials.expires_at).to_string(),
-            account_id: &source.account,
+            account_id: &source.role.account,
         }
     }
 }

@@ -74,7 +74,7 @@ pub async fn select(jobs: &Jobs, target: &Target, work: &Work) -> Result<Vec<Ins
             Ok(instances)
         }
         Err(error) if error.is_refusal() && work.targets.is_empty() => {
-            info!(account = %target.account, role = %target.role, "no right to look at the instances; trying");
+            info!(account = %target.role.account, role = %target.role.name, "no right to look at the instances; trying");
             Ok(work
                 .instance_ids
                 .iter()
@@ -92,7 +92,7 @@ pub async fn select(jobs: &Jobs, target: &Target, work: &Work) -> Result<Vec<Ins
 fn not_found(target: &Target, what: &str) -> Failure {
     Failure::new(
         Reason::NotFound,
-        format!("{what} in account {} and region {}", target.account, target.region),
+        format!("{what} in account {} and region {}", target.role.account, target.region),
     )
     .with(
         key::HINT,

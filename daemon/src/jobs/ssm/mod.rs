@@ -100,7 +100,7 @@ impl Ssm {
                 .0
                 .parts
                 .limiters
-                .of(&format!("ssm {} {}", target.account, target.region)),
+                .of(&format!("ssm {} {}", target.role.account, target.region)),
             jobs: jobs.clone(),
             target: target.clone(),
         }

@@ -1,0 +1,279 @@
+//! The picker, on a terminal: what is seen, what the keys do, and that stdout
+//! and the terminal are as they were.
+
+use std::{
+    io::{PipeWriter, Write as _},
+    time::Duration,
+};
+
+use awsso_e2e::{
+    Background, Run, World, bin,
+    known::{ADMIN, PRODUCTION, READ_ONLY, STAGING},
+    sandbox::Config,
+};
+
+const DOWN: &str = "\x1b[B";
+const ENTER: &str = "\r";
+const ESCAPE: &str = "\x1b";
+const CTRL_C: &str = "\x03";
+
+async fn world() -> World {
+    world_of(13).await
+}
+
+async fn world_of(accounts: usize) -> World {
+    let world = World::with(Config {
+        accounts,
+        auto_approve: Some(Duration::ZERO),
+        interval: Duration::from_secs(1),
+        ..Config::default()
+    })
+    .await;
+    world.login().await;
+    world
+}
+
+/// `awsso` on a terminal that a test types into. Its stdout goes to a file, as
+/// in `eval "$(awsso env)"`.
+struct OnTerminal<'a> {
+    world: &'a World,
+    screen: Background,
+    keys: PipeWriter,
+}
+
+impl<'a> OnTerminal<'a> {
+    fn start(world: &'a World, args: &str) -> Self {
+        let line = format!(
+            "stty rows 40 cols 120; stty -g >before; '{}' {args} >out; echo $? >code; stty -g >after",
+            bin("awsso").display()
+        );
+        let (stdin, keys) = std::io::pipe().unwrap();
+        let mut script = world.program("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .env("NO_COLOR", "1")
+            .env("SHELL", "/bin/sh")
+            .stdin(stdin);
+        Self {
+            world,
+            screen: Background::start(script, args),
+            keys,
+        }
+    }
+
+    /// Waits until the screen has shown this, then types.
+    async fn at(mut self, seen: &str, keys: &str) -> Self {
+        self.screen.prints(seen).await;
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self
+    }
+
+    /// Its end: code, stdout, and all that the screen has shown as stderr.
+    async fn end(self) -> Run {
+        let seen = self.screen.end().await;
+        let file = |name: &str| std::fs::read_to_string(self.world.home().join(name)).unwrap();
+        assert_eq!(file("before"), file("after"), "the terminal is as it was");
+        Run {
+            command: seen.command,
+            code: file("code").trim().parse().ok(),
+            stdout: file("out"),
+            stderr: seen.stdout,
+        }
+    }
+}
+
+/// Of which account and role the keys on stdout are.
+async fn assert_keys_of(world: &World, stdout: &str, account: &str, role: &str) {
+    let told = [
+        "env",
+        "--shell",
+        "bash",
+        "--account",
+        account,
+        "--role",
+        role,
+    ];
+    assert_eq!(world.awsso(&told).await.ok(), stdout, "{account} {role}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_and_then_a_role_are_found_by_a_few_letters() {
+    let world = world().await;
+    let ended = OnTerminal::start(&world, "env --shell bash")
+        .at("Account:", "stag")
+        .await
+        .at("Account: stag ", ENTER)
+        .await
+        .at("Role:", "rdonl")
+        .await
+        .at("Role: rdonl ", ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert_keys_of(&world, &ended.stdout, STAGING, READ_ONLY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_found_by_its_id_and_by_its_e_mail_address() {
+    let world = world().await;
+    for letters in ["4444555", "aws+stag"] {
+        let seen = format!("Account: {letters} ");
+        let ended = OnTerminal::start(&world, "env --shell bash --role ReadOnly")
+            .at("Account:", letters)
+            .await
+            .at(&seen, ENTER)
+            .await
+            .end()
+            .await
+            .code(0);
+        assert_keys_of(&world, &ended.stdout, STAGING, READ_ONLY).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_last_is_the_first_and_one_key_away() {
+    let world = world().await;
+    for (account, role) in [(PRODUCTION, ADMIN), (STAGING, READ_ONLY)] {
+        let used = ["env", "--account", account, "--role", role];
+        let _ = world.awsso(&used).await.ok();
+    }
+    let first = format!("staging ({STAGING}) · {READ_ONLY}");
+    let ended = OnTerminal::start(&world, "env --shell bash")
+        .at(&first, ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert_keys_of(&world, &ended.stdout, STAGING, READ_ONLY).await;
+
+    let second = format!("production ({PRODUCTION}) · {ADMIN}");
+    let ended = OnTerminal::start(&world, "env --shell bash")
+        .at(&second, DOWN)
+        .await
+        .at(&format!("> {second}"), ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert_keys_of(&world, &ended.stdout, PRODUCTION, ADMIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_missing_is_asked_for() {
+    let world = world().await;
+    let role = format!("env --shell bash --account {STAGING}");
+    let ended = OnTerminal::start(&world, &role)
+        .at("Role:", "rdonl")
+        .await
+        .at("Role: rdonl ", ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert!(!ended.stderr.contains("Account:"), "{ended:?}");
+    assert_keys_of(&world, &ended.stdout, STAGING, READ_ONLY).await;
+
+    let glob = "env --shell bash --account 'p*'";
+    let ended = OnTerminal::start(&world, glob)
+        .at("Account:", "rodu")
+        .await
+        .at("Account: rodu ", ENTER)
+        .await
+        .at("Role:", ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert!(!ended.stderr.contains("staging"), "{ended:?}");
+    assert_keys_of(&world, &ended.stdout, PRODUCTION, ADMIN).await;
+
+    // Only production has this role.
+    let ended = OnTerminal::start(&world, "env --shell bash --role NoSSMInventory")
+        .at("Account:", ENTER)
+        .await
+        .end()
+        .await
+        .code(0);
+    assert!(!ended.stderr.contains("Role:"), "{ended:?}");
+    assert!(!ended.stderr.contains("payments"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_no_account_has_is_left_to_the_configuration() {
+    let world = world().await;
+    let ended = OnTerminal::start(&world, "env --role deploy");
+    let ended = ended.end().await.code(2).says("--account");
+    assert!(!ended.stderr.contains("Account:"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_offered_while_their_roles_come_in() {
+    let world = world_of(400).await;
+    world
+        .sandbox
+        .faults()
+        .set_latency(Duration::from_millis(500));
+    let _ = OnTerminal::start(&world, "env")
+        .at("Account:", CTRL_C)
+        .await
+        .end()
+        .await
+        .code(130);
+    let asked = world.sandbox.count("sso.ListAccountRoles");
+    assert!(asked < 400, "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn escape_and_ctrl_c_leave_nothing_behind() {
+    let world = world().await;
+    for (keys, args) in [
+        (ESCAPE, "env"),
+        (CTRL_C, "env"),
+        (CTRL_C, "exec -- touch ran"),
+        (
+            CTRL_C,
+            "ec2-exec-command --instance-id i-0a1b2c3d4e5f60001 --command id",
+        ),
+        (
+            ESCAPE,
+            "exec-command --command 'aws sts get-caller-identity'",
+        ),
+    ] {
+        let ended = OnTerminal::start(&world, args)
+            .at("Account:", keys)
+            .await
+            .end()
+            .await
+            .code(130);
+        assert_eq!(ended.stdout, "", "{args}");
+        assert!(!ended.stderr.contains("awsso:"), "{ended:?}");
+    }
+    assert!(!world.home().join("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_never_asked() {
+    let world = world().await;
+    for args in ["env --json", "credential-process", "exec --json -- true"] {
+        let ended = OnTerminal::start(&world, args).end().await.code(2);
+        assert!(!ended.stderr.contains("Account:"), "{args}");
+    }
+    // Nobody is at the keyboard.
+    for args in [
+        &["env"][..],
+        &["env", "--account", STAGING],
+        &["exec", "--", "true"],
+    ] {
+        let _ = world.awsso(args).await.code(2).says("--role");
+    }
+    for args in [
+        &["env", "--role", READ_ONLY][..],
+        &["credential-process", "--role", READ_ONLY],
+        &["exec", "--role", READ_ONLY, "--", "true"],
+        &["exec-command", "--role", READ_ONLY, "--command", "aws x"],
+    ] {
+        let _ = world.awsso(args).await.code(2).says("--account");
+    }
+}
