@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use awsso_proto::{
     Client, Endpoint, Failure,
     client::Identity,
-    v1::{ClientKind, SessionRef, Target},
+    v1::{ClientKind, Selection, SessionRef, Target},
 };
 use clap::error::ErrorKind;
 
 use crate::{
-    args::{self, Format, Globals, ListArgs, TargetArgs},
+    args::{self, Format, Globals, ListArgs, PlacesArgs, TargetArgs},
     exit::Stop,
 };
 
@@ -62,23 +62,33 @@ impl Context {
     /// names, `AWS_PROFILE` can; a role of `config.toml` names its own account.
     pub fn target(&self, command: &str, target: TargetArgs) -> Result<Target, Stop> {
         if self.session.profile.is_empty() && target.role.is_none() {
-            let account = match target.account {
-                None => "\n  --account <ACCOUNT>",
-                Some(_) => "",
-            };
-            return Err(args::refuse(
-                command,
-                ErrorKind::MissingRequiredArgument,
-                format_args!(
-                    "AWS_PROFILE is not set, so these arguments are required:{account}\n  --role <ROLE>"
-                ),
-            ));
+            return Err(missing(command, target.account.is_none(), true));
         }
         Ok(Target {
             session: Some(self.session.clone()),
             account: target.account.unwrap_or_default(),
             role: target.role.unwrap_or_default(),
             region: target.region.unwrap_or_else(|| self.region.clone()),
+        })
+    }
+
+    /// Many targets of `command`. Which accounts they are in only flags can say.
+    pub fn selection(&self, command: &str, places: PlacesArgs) -> Result<Selection, Stop> {
+        let nowhere = places.accounts.is_empty() && !places.all_accounts;
+        let no_role = self.session.profile.is_empty() && places.roles.is_empty();
+        if nowhere || no_role {
+            return Err(missing(command, nowhere, no_role));
+        }
+        let mut regions = places.regions;
+        if regions.is_empty() && !self.region.is_empty() {
+            regions.push(self.region.clone());
+        }
+        Ok(Selection {
+            session: Some(self.session.clone()),
+            accounts: places.accounts,
+            all_accounts: places.all_accounts,
+            roles: places.roles,
+            regions,
         })
     }
 
@@ -89,6 +99,25 @@ impl Context {
             list.output.unwrap_or(Format::Table)
         }
     }
+}
+
+fn missing(command: &str, account: bool, role: bool) -> Stop {
+    let why = if role {
+        "AWS_PROFILE is not set, so these arguments are required:"
+    } else {
+        "these arguments are required:"
+    };
+    let account = if account {
+        "\n  --account <ACCOUNT>"
+    } else {
+        ""
+    };
+    let role = if role { "\n  --role <ROLE>" } else { "" };
+    args::refuse(
+        command,
+        ErrorKind::MissingRequiredArgument,
+        format_args!("{why}{account}{role}"),
+    )
 }
 
 /// Who we say we are.
@@ -198,5 +227,26 @@ mod tests {
             panic!("a target without a role");
         };
         assert!(!error.to_string().contains("--account <ACCOUNT>\n"));
+    }
+
+    #[test]
+    fn many_targets_are_in_accounts_that_flags_name() {
+        let vars = [("AWS_PROFILE", "dev"), ("AWS_REGION", "us-east-2")];
+        let context = context(Globals::default(), &vars);
+        let several = || PlacesArgs {
+            roles: vec!["Audit".into(), "Admin".into()],
+            ..PlacesArgs::default()
+        };
+        let Err(Stop::Usage(error)) = context.selection("exec-command", several()) else {
+            panic!("accounts out of nothing");
+        };
+        assert!(error.to_string().contains("--account"), "{error}");
+        let all = PlacesArgs {
+            all_accounts: true,
+            ..several()
+        };
+        let selection = context.selection("exec-command", all).unwrap();
+        assert_eq!(selection.roles, ["Audit", "Admin"]);
+        assert_eq!(selection.regions, ["us-east-2"]);
     }
 }

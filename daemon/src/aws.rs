@@ -31,6 +31,8 @@ use crate::{
 /// One attempt: a portal answers in well under a second, or not at all.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Polls come more often; what is kept longer wakes an idle daemon for nothing.
+const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// A page that is read here is a few hundred bytes of JSON.
 const MAX_PAGE: usize = 1 << 20;
 
@@ -319,7 +321,8 @@ impl Route {
         let mut connector = Connector::builder()
             .proxy_config(self.proxy.clone())
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(self.tls.clone());
+            .tls_context(self.tls.clone())
+            .pool_idle_timeout(IDLE_CONNECTION);
         connector.set_connector_settings(settings);
         connector.set_sleep_impl(sleep);
         connector.build()

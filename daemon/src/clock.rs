@@ -4,24 +4,36 @@ use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 
-/// The longest sleep in one go: timers do not count a suspend and do not see
-/// the clock being set, so whoever waits for an instant asks again.
+use crate::os;
+
+/// The longest sleep in one go where the system has no alarm: timers do not count
+/// a suspend and do not see the clock being set, so whoever waits asks again.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: SharedTimeSource,
     nap: Duration,
+    /// It is the system's own.
+    has_alarm: bool,
 }
 
 impl Clock {
     pub fn system() -> Self {
-        Self::of(SharedTimeSource::new(SystemTimeSource::new()), LONGEST_NAP)
+        let source = SharedTimeSource::new(SystemTimeSource::new());
+        Self {
+            has_alarm: true,
+            ..Self::of(source, LONGEST_NAP)
+        }
     }
 
     /// A clock that somebody else moves, looked at every `nap`.
     pub fn of(source: SharedTimeSource, nap: Duration) -> Self {
-        Self { source, nap }
+        Self {
+            source,
+            nap,
+            has_alarm: false,
+        }
     }
 
     pub fn now(&self) -> SystemTime {
@@ -41,7 +53,9 @@ impl Clock {
         while let Ok(left) = instant.duration_since(self.now())
             && !left.is_zero()
         {
-            tokio::time::sleep(left.min(self.nap)).await;
+            if !(self.has_alarm && os::alarm(instant).await.is_ok()) {
+                tokio::time::sleep(left.min(self.nap)).await;
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod session;
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use awsso_proto::{Failure, Reason, ipc};
+use tokio::sync::Notify;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -32,6 +33,7 @@ use config::Config;
 use credentials::Broker;
 use instance::Instance;
 use jobs::Jobs;
+pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
 use rpc::Services;
 pub use session::Vault;
@@ -41,6 +43,8 @@ use session::{Sessions, Store};
 const BACKLOG: usize = 64;
 /// A stopping daemon finishes what it can in this time.
 const DRAIN: Duration = Duration::from_secs(6);
+/// Others may follow.
+const TIDY_AFTER: Duration = Duration::from_secs(1);
 /// Out of descriptors, for example: not a reason to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -97,6 +101,7 @@ pub async fn run(
         config: Arc::clone(&config),
         aws,
         clock: clock.clone(),
+        sessions: sessions.clone(),
         accounts: accounts.clone(),
         broker: broker.clone(),
         limiters: limiters.clone(),
@@ -136,7 +141,9 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let (sender, receiver) = tokio::sync::mpsc::channel(BACKLOG);
-    tracker.spawn(accept(listener, sender, stop.clone()));
+    let left = Arc::new(Notify::new());
+    tracker.spawn(tidy(Arc::clone(&left), stop.clone()));
+    tracker.spawn(accept(listener, sender, left, stop.clone()));
     let closing = services.closing.clone();
     let server = rpc::server(services).serve_with_incoming_shutdown(
         ReceiverStream::new(receiver),
@@ -167,6 +174,7 @@ async fn serve(
 async fn accept(
     listener: ipc::Listener,
     to: tokio::sync::mpsc::Sender<std::io::Result<rpc::Accepted>>,
+    left: Arc<Notify>,
     stop: CancellationToken,
 ) {
     loop {
@@ -176,7 +184,11 @@ async fn accept(
         };
         match conn {
             Ok(conn) => {
-                if to.send(Ok(rpc::Accepted::new(conn))).await.is_err() {
+                if to
+                    .send(Ok(rpc::Accepted::new(conn, Arc::clone(&left))))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -189,6 +201,18 @@ async fn accept(
             }
         }
     }
+}
+
+/// What clients made this daemon need goes a moment after one has left.
+async fn tidy(left: Arc<Notify>, stop: CancellationToken) {
+    let often = async {
+        loop {
+            left.notified().await;
+            tokio::time::sleep(TIDY_AFTER).await;
+            os::give_back();
+        }
+    };
+    stop.run_until_cancelled(often).await;
 }
 
 /// From the system, zeroed when they go.

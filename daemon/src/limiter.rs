@@ -110,7 +110,8 @@ impl Limiter {
                 let _slot = self.slot(lane).await;
                 self.turn(lane).await;
                 let asked = Instant::now();
-                let result = attempt().await.map_err(|error| fault(&error));
+                // A call of the SDK is large: those that wait do without it.
+                let result = Box::pin(attempt()).await.map_err(|error| fault(&error));
                 self.learn(&result, asked);
                 result
             };

@@ -30,6 +30,9 @@ struct Args {
     /// Write the key that the keyring holds, for the daemon that started this
     #[arg(long, value_name = "ACCOUNT", hide = true)]
     ask_keyring: Option<String>,
+    /// Answer a question about the output on stdin, for the daemon that started this
+    #[arg(long, value_name = "QUESTION", hide = true)]
+    answer_query: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
     if let Some(account) = &args.ask_keyring {
         let _ = os::harden(); // no log to tell a warning in
         return os::keyring::answer(account);
+    }
+    if let Some(question) = &args.answer_query {
+        let _ = os::harden(); // no log to tell a warning in
+        return awssod::answer_query(question);
     }
     if args.detach {
         os::detach();

@@ -132,6 +132,7 @@ async fn watch_once(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
     let request = WatchJobRequest {
         job_id: run.job.id.clone(),
         without_output: false,
+        ..WatchJobRequest::default()
     };
     let mut events = call
         .ask(|client| {

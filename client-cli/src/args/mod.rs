@@ -14,7 +14,12 @@ use crate::{
     profiles::Template,
 };
 
+mod outputs;
+mod places;
 mod value;
+
+pub use outputs::OutputArgs;
+pub use places::{PlacesArgs, RunArgs, RunFormat};
 
 /// In a help text, after what a command has of its own.
 const LAST: usize = 900;
@@ -192,7 +197,9 @@ pub struct TargetArgs {
 #[derive(Debug, clap::Args)]
 pub struct ExecCommandArgs {
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub places: PlacesArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
     /// The whole command, for example "aws s3 ls"
     #[arg(long, allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub command: String,
@@ -204,20 +211,44 @@ pub struct ExecCommandArgs {
 #[derive(Debug, clap::Args)]
 pub struct Ec2ExecCommandArgs {
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub places: PlacesArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
     /// An instance; may be given several times
     #[arg(long = "instance-id", value_name = "ID", value_parser = value::instance_id,
-          required_unless_present = "targets", conflicts_with = "targets")]
+          required_unless_present_any = ["targets", "names"], conflicts_with_all = ["targets", "names"])]
     pub instance_ids: Vec<String>,
+    /// Every instance with this name (its tag `Name`); may be given several times
+    #[arg(long = "name", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub names: Vec<String>,
     /// Every instance with this tag; may be given several times
     #[arg(long, value_name = "tag:KEY=VALUE[,VALUE]", value_parser = value::ssm_target)]
     pub targets: Vec<SsmTarget>,
-    /// The shell command
+    /// The shell command; its lines reach the instance as they are
     #[arg(long, allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub command: String,
+    /// What runs it on Linux and macOS [default: bash where it is there, else sh]
+    #[arg(long)]
+    pub shell: Option<RemoteShell>,
+    /// End it at the first command that fails (set -euo pipefail; sh may lack pipefail, and then says so)
+    #[arg(long)]
+    pub strict: bool,
+    /// Where it runs on the instance, as an absolute path
+    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new())]
+    pub working_directory: Option<String>,
+    /// How long AWS tries to deliver it, apart from how long it may run [default: 600]
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(30..=2_592_000))]
+    pub delivery_timeout: Option<u32>,
     /// How long it may run on each instance
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
+}
+
+/// A shell of Linux and macOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RemoteShell {
+    Bash,
+    Sh,
 }
 
 #[derive(Debug, clap::Args)]
@@ -296,10 +327,7 @@ pub enum JobsCommand {
     /// Cancel a job
     Cancel { id: String },
     /// Print what a job printed
-    Output {
-        /// A job, or one output of a job
-        id: String,
-    },
+    Output(OutputArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -401,8 +429,9 @@ mod tests {
         let Verb::ExecCommand(args) = parse(line).unwrap().verb else {
             panic!("another command");
         };
-        assert_eq!(args.target.account.as_deref(), Some("111122223333"));
-        assert_eq!(args.target.role.as_deref(), Some("Admin"));
+        let target = args.places.one().unwrap();
+        assert_eq!(target.account.as_deref(), Some("111122223333"));
+        assert_eq!(target.role.as_deref(), Some("Admin"));
     }
 
     #[test]
@@ -422,6 +451,13 @@ mod tests {
             "{line} --instance-id i-01234567 --targets tag:Role=web"
         ));
         refused(&format!("{line} --targets Role=web"));
+        refused(&format!("{line} --instance-id i-01234567 --name web-1"));
+        assert!(
+            parse(&format!(
+                "{line} --name web-1 --name web-2 --targets tag:Env=prod"
+            ))
+            .is_ok()
+        );
         let named = format!("{line} --targets tag:Role=web,db --targets tag:Env=prod");
         let Verb::Ec2ExecCommand(args) = parse(&named).unwrap().verb else {
             panic!("another command");

@@ -11,6 +11,11 @@ pub fn account(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// It may stand for several accounts.
+pub fn is_glob(account: &str) -> bool {
+    account.contains(['*', '?', '['])
+}
+
 pub fn region(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || !text.bytes().all(fits) {

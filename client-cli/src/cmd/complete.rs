@@ -38,8 +38,8 @@ enum Noun {
 impl Noun {
     fn of(arg: &Arg) -> Option<Self> {
         match arg.get_id().as_str() {
-            "account" => Some(Self::Account),
-            "role" => Some(Self::Role),
+            "account" | "accounts" => Some(Self::Account),
+            "role" | "roles" => Some(Self::Role),
             "session" | "name" => Some(Self::Session),
             _ => None,
         }
@@ -264,6 +264,11 @@ mod tests {
             ("awsso env --account=p", Some(Noun::Account)),
             ("awsso ls-accounts p", Some(Noun::Account)),
             ("awsso env --account a --role ", Some(Noun::Role)),
+            (
+                "awsso exec-command --account a --account ",
+                Some(Noun::Account),
+            ),
+            ("awsso exec-command --role a --role ", Some(Noun::Role)),
             ("awsso status --session ", Some(Noun::Session)),
             ("awsso login ", Some(Noun::Session)),
             ("awsso logout c", Some(Noun::Session)),

@@ -7,35 +7,20 @@ use awsso_proto::{
     v1::{AwsCliWork, StartJobRequest, start_job_request::Work},
 };
 
-use crate::{
-    args::ExecCommandArgs,
-    context::Context,
-    exit::Stop,
-    pick,
-    run::{self, Output},
-};
+use crate::{args::ExecCommandArgs, context::Context, exit::Stop, run::order};
 
 pub async fn run(context: &Context, args: ExecCommandArgs) -> Result<u8, Stop> {
-    let target = pick::target(context, "exec-command", args.target).await?;
     let work = AwsCliWork {
         command: args.command,
         working_directory: working_directory()?,
         environment: environment::listed(environment::FOR_AWS_CLI).collect(),
     };
     let request = StartJobRequest {
-        target: Some(target),
         work: Some(Work::AwsCli(work)),
         time_limit: args.timeout.map(time_limit),
+        ..StartJobRequest::default()
     };
-    let output = if context.json {
-        Output::Kept
-    } else {
-        Output::Live
-    };
-    let client = context.connect().await?;
-    let ended = run::start(&client, request, output).await?;
-    ended.print(context.json)?;
-    Ok(ended.exit_code())
+    order(context, "exec-command", args.places, &args.run, request).await
 }
 
 pub(super) fn time_limit(seconds: u32) -> prost_types::Duration {

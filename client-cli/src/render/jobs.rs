@@ -1,6 +1,6 @@
 //! Jobs, their tasks, and what the tasks printed.
 
-use std::time::SystemTime;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use awsso_proto::v1::{Job, Task, instant};
 use serde::Serialize;
@@ -36,6 +36,25 @@ struct TaskView<'a> {
     truncated: bool,
     #[serde(flatten)]
     output: Option<OutputView<'a>>,
+}
+
+/// A job that was left to the daemon.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Detached<'a> {
+    pub job_id: &'a str,
+}
+
+/// A task that has ended, for whoever reads one line after the other.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskLine<'a> {
+    job_id: &'a str,
+    account_name: &'a str,
+    #[serde(flatten)]
+    task: TaskView<'a>,
+    detail: &'a str,
+    other_roles: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +111,20 @@ impl<'a> From<&'a Task> for TaskView<'a> {
             exit_code: task.exit_code,
             truncated: task.truncated,
             output: None,
+        }
+    }
+}
+
+impl<'a> TaskLine<'a> {
+    pub fn new(job: &'a Job, task: &'a Task, printed: &Printed) -> Self {
+        let mut view = TaskView::from(task);
+        view.output = Some(OutputView::new(&task.output_id, printed));
+        Self {
+            job_id: &job.id,
+            account_name: &task.account_name,
+            task: view,
+            detail: &task.detail,
+            other_roles: &task.other_roles,
         }
     }
 }
@@ -172,6 +205,11 @@ fn place(tasks: &[Task]) -> String {
     match tasks {
         [task] if task.instance_id.is_empty() => place,
         [task] => format!("{place} {}", task.instance_id),
+        _ if tasks.iter().any(|task| task.account_id != first.account_id) => {
+            let accounts: BTreeSet<_> = tasks.iter().map(|task| &task.account_id).collect();
+            format!("{} accounts, {} tasks", accounts.len(), tasks.len())
+        }
+        _ if first.instance_id.is_empty() => format!("{place} {} regions", tasks.len()),
         _ => format!("{place} {} instances", tasks.len()),
     }
 }

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod jobs;
 pub mod login;
+pub mod plan;
 pub mod session;
 pub mod time;
 

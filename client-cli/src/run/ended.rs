@@ -1,11 +1,9 @@
 //! A job that has ended: what is still to be printed, what a person must know,
 //! and which exit code stands for it.
 
-use std::borrow::Cow;
+use awsso_proto::v1::{Job, JobKind, JobState, Task, TaskState};
 
-use awsso_proto::v1::{Job, JobState, Task, TaskState};
-
-use super::Printed;
+use super::{Form, Printed, groups, naming, sink::Sink};
 use crate::{
     exit::{self, Family, Stop},
     render::jobs::JobView,
@@ -14,67 +12,66 @@ use crate::{
 
 /// A job that has ended, and the output that is not printed yet.
 pub struct Ended {
-    pub(super) job: Job,
-    pub(super) kept: Vec<Printed>,
+    job: Job,
+    kept: Vec<Printed>,
+    form: Form,
     /// A person asked for the end of the job.
-    pub(super) cancelled: bool,
+    cancelled: bool,
 }
 
 impl Ended {
+    pub(super) fn new(sink: Sink, cancelled: bool) -> Self {
+        Self {
+            job: sink.job,
+            kept: sink.tasks.into_iter().map(|task| task.printed).collect(),
+            form: sink.form,
+            cancelled,
+        }
+    }
+
     /// Prints what is not printed yet, and says what a person must know.
-    pub fn print(&self, json: bool) -> Result<(), Stop> {
-        if json {
-            terminal::json(&JobView::with_output(&self.job, &self.kept))?;
-        } else if let [_, _, ..] = self.job.tasks.as_slice() {
-            self.print_each()?;
-        } else if let Some(printed) = self.kept.first() {
-            printed.print()?;
+    pub fn print(&self) -> Result<(), Stop> {
+        match (self.form, self.job.tasks.as_slice()) {
+            (Form::Json, _) => terminal::json(&JobView::with_output(&self.job, &self.kept))?,
+            (Form::Text, [_, _, ..]) => groups::print(&self.job, &self.kept)?,
+            // It is out.
+            (Form::Text | Form::Lines, _) => {}
         }
         self.explain();
         Ok(())
     }
 
-    fn print_each(&self) -> Result<(), Stop> {
-        for (index, task) in self.job.tasks.iter().enumerate() {
-            terminal::line(heading(task))?;
-            if let Some(printed) = self.kept.get(index) {
-                terminal::data(&ending_its_line(&printed.stdout))?;
-                terminal::foreign_stderr(&ending_its_line(&printed.stderr));
-            }
-        }
-        Ok(())
-    }
-
     fn explain(&self) {
-        let tasks = self.job.tasks.as_slice();
-        match (&self.job.problem, tasks) {
+        match (&self.job.problem, self.job.tasks.as_slice()) {
             (Some(problem), _) => exit::tell(&exit::failure_of(problem)),
             (None, []) => terminal::complain("there was nothing to run it on"),
             (None, [task]) => {
                 if let Some(told) = complaint(task) {
                     terminal::complain(told);
+                } else if self.job.kind() == JobKind::Ssm && !task.detail.is_empty() {
+                    // What the agent means by a code.
+                    terminal::say(&task.detail);
                 }
             }
             (None, _) => {
-                for task in tasks.iter().filter(|task| !task.detail.is_empty()) {
-                    terminal::say(format_args!("{}: {}", task.instance_id, task.detail));
-                }
-                terminal::say(summary(&self.job));
+                groups::failures(&self.job).iter().for_each(terminal::say);
+                terminal::say(naming::summary(&self.job));
             }
         }
-        for task in tasks {
-            if task.state() != TaskState::Succeeded && !task.other_roles.is_empty() {
-                terminal::say(format_args!(
-                    "  AWS denied it; other roles in this account: {}",
-                    task.other_roles.join(", ")
-                ));
-            }
-            if task.truncated {
-                terminal::say(format_args!(
-                    "  the output is not whole; what is stored: awsso jobs output {}",
-                    task.output_id
-                ));
-            }
+        if let [task] = self.job.tasks.as_slice()
+            && task.state() != TaskState::Succeeded
+            && !task.other_roles.is_empty()
+        {
+            terminal::say(format_args!(
+                "  AWS denied it; other roles in this account: {}",
+                task.other_roles.join(", ")
+            ));
+        }
+        for task in self.job.tasks.iter().filter(|task| task.truncated) {
+            terminal::say(format_args!(
+                "  the output is not whole; what is stored: awsso jobs output {}",
+                task.output_id
+            ));
         }
     }
 
@@ -133,33 +130,6 @@ fn succeeded(tasks: &[Task]) -> usize {
     tasks.iter().filter(done).count()
 }
 
-pub(super) fn summary(job: &Job) -> String {
-    let tasks = job.tasks.as_slice();
-    let ended = tasks.iter().filter(|task| task.state().is_final()).count();
-    match (tasks.len(), job.state().is_final()) {
-        (0 | 1, _) => job.state().word().to_owned(),
-        (all, true) => format!("{} of {all} succeeded", succeeded(tasks)),
-        (all, false) => format!("{ended} of {all} ended"),
-    }
-}
-
-/// `== i-0abc (succeeded, exit 0)`
-fn heading(task: &Task) -> String {
-    let state = task.state().word();
-    match task.exit_code {
-        Some(code) => format!("== {} ({state}, exit {code})", task.instance_id),
-        None => format!("== {} ({state})", task.instance_id),
-    }
-}
-
-/// What follows begins a line of its own.
-fn ending_its_line(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match bytes.last() {
-        None | Some(b'\n') => bytes.into(),
-        Some(_) => [bytes, b"\n"].concat().into(),
-    }
-}
-
 /// What happened to a task that has no code of its own to tell it.
 fn complaint(task: &Task) -> Option<String> {
     if own_code(task).is_some() {
@@ -207,6 +177,7 @@ mod tests {
         Ended {
             job,
             kept: Vec::new(),
+            form: Form::Text,
             cancelled: false,
         }
     }
@@ -275,11 +246,5 @@ mod tests {
         let mut too_late = ended(vec![task(TaskState::Succeeded, Some(0))]);
         too_late.cancelled = true;
         assert_eq!(too_late.exit_code(), 0);
-    }
-
-    #[test]
-    fn a_heading_tells_how_it_went() {
-        let text = heading(&task(TaskState::Succeeded, Some(0)));
-        assert_eq!(text, "== i-0abc (succeeded, exit 0)");
     }
 }

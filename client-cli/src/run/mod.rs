@@ -1,111 +1,135 @@
 //! One run, from the request to the exit code: what `exec-command`,
 //! `ec2-exec-command` and `jobs watch` share. Output of one task goes out byte
-//! for byte as it comes; output of several is kept, and printed task by task.
+//! for byte as it comes; output of several is kept until they have ended.
 
 use std::pin::pin;
 
 use awsso_proto::{
-    Client, Failure, Reason,
-    v1::{
-        CancelJobRequest, Job, JobKind, OutputChunk, OutputStream, StartJobRequest,
-        WatchJobRequest, watch_job_response::Event,
-    },
+    Client, Failure,
+    v1::{CancelJobRequest, Job, StartJobRequest},
 };
 
 use crate::{
+    args::{PlacesArgs, RunArgs, RunFormat},
+    context::Context,
     exit::{self, Stop},
     os::Interrupts,
+    pick,
     progress::Progress,
+    render::{self, jobs::Detached},
     terminal,
 };
 
 mod ended;
+mod follow;
+mod groups;
+mod naming;
+mod sink;
 
 pub use ended::Ended;
+pub use sink::Printed;
+use sink::Sink;
 
-/// What a task printed.
-#[derive(Debug, Default)]
-pub struct Printed {
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-}
-
-impl Printed {
-    /// Data to stdout, the rest to stderr.
-    pub fn print(&self) -> Result<(), Stop> {
-        terminal::data(&self.stdout)?;
-        terminal::foreign_stderr(&self.stderr);
-        Ok(())
-    }
-}
-
-/// What to do with output while the job runs.
+/// What is printed on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// One task: print it as it comes.
-    Live,
-    /// Keep it until the job has ended.
-    Kept,
-    /// Live when the kind of the job says that there is one task.
-    ByKind,
+pub enum Form {
+    /// What the tasks print.
+    Text,
+    /// One document, at the end.
+    Json,
+    /// One line for each task, as soon as it has ended.
+    Lines,
 }
 
-/// Starts a job and follows it to its end. The first Ctrl-C cancels the job,
-/// a second one leaves it.
-pub async fn start(
-    client: &Client,
-    request: StartJobRequest,
-    output: Output,
-) -> Result<Ended, Stop> {
-    let mut interrupts = Interrupts::new()?;
-    let progress = Progress::new("starting");
-    let mut jobs = client.jobs();
-    let reply = tokio::select! {
-        reply = progress.over(jobs.start(request)) => reply?.into_inner(),
-        () = interrupts.next() => return Err(Stop::Interrupted),
+/// Does what `command` was asked for: `request` lacks only its targets.
+pub async fn order(
+    context: &Context,
+    command: &str,
+    places: PlacesArgs,
+    args: &RunArgs,
+    mut request: StartJobRequest,
+) -> Result<u8, Stop> {
+    request.parallel = places.parallel.unwrap_or_default();
+    request.max_errors = places.max_errors;
+    request.dry_run = args.dry_run;
+    match places.one() {
+        Some(target) => request.target = Some(pick::target(context, command, target).await?),
+        None => request.selection = Some(context.selection(command, places)?),
+    }
+    let form = match args.output {
+        Some(RunFormat::Jsonl) => Form::Lines,
+        Some(RunFormat::Json) => Form::Json,
+        None | Some(RunFormat::Text) if context.json => Form::Json,
+        None | Some(RunFormat::Text) => Form::Text,
     };
-    drop(progress);
-    let id = reply.job.map(|job| job.id).unwrap_or_default();
-    let mut sink = Sink::new(output);
-    let (job, cancelled) = follow_or_cancel(client, &id, &mut sink, &mut interrupts).await?;
-    Ok(Ended {
-        job,
-        kept: sink.kept,
-        cancelled,
-    })
+    let client = context.connect().await?;
+    let mut interrupts = Interrupts::new()?;
+    let job = begin(&client, request, &mut interrupts).await?;
+    if args.dry_run {
+        render::plan::print(&job, form == Form::Json)?;
+        return Ok(exit::OK);
+    }
+    if args.detach {
+        match form {
+            Form::Text => terminal::line(&job.id)?,
+            Form::Json | Form::Lines => terminal::json(&Detached { job_id: &job.id })?,
+        }
+        return Ok(exit::OK);
+    }
+    let mut sink = Sink::new(form);
+    let cancelled = follow_or_cancel(context, &client, &job.id, &mut sink, &mut interrupts).await?;
+    let ended = Ended::new(sink, cancelled);
+    ended.print()?;
+    Ok(ended.exit_code())
 }
 
 /// Follows a job that someone started. Ctrl-C leaves it alone.
-pub async fn watch(client: &Client, id: &str, output: Output) -> Result<Ended, Stop> {
-    let mut sink = Sink::new(output);
-    let job = follow(client, id, &mut sink).await?;
-    Ok(Ended {
-        job,
-        kept: sink.kept,
-        cancelled: false,
-    })
+pub async fn watch(
+    context: &Context,
+    client: &Client,
+    id: &str,
+    form: Form,
+) -> Result<Ended, Stop> {
+    let mut sink = Sink::new(form);
+    follow::to_its_end(context, client, id, &mut sink).await?;
+    Ok(Ended::new(sink, false))
 }
 
+async fn begin(
+    client: &Client,
+    request: StartJobRequest,
+    interrupts: &mut Interrupts,
+) -> Result<Job, Stop> {
+    let progress = Progress::new("starting");
+    let mut jobs = client.jobs();
+    tokio::select! {
+        reply = progress.over(jobs.start(request)) => Ok(reply?.into_inner().job.unwrap_or_default()),
+        () = interrupts.next() => Err(Stop::Interrupted),
+    }
+}
+
+/// Whether a person cancelled it: the first Ctrl-C cancels the job, a second one
+/// leaves it.
 async fn follow_or_cancel(
+    context: &Context,
     client: &Client,
     id: &str,
     sink: &mut Sink,
     interrupts: &mut Interrupts,
-) -> Result<(Job, bool), Stop> {
-    let mut work = pin!(follow(client, id, sink));
+) -> Result<bool, Stop> {
+    let mut work = pin!(follow::to_its_end(context, client, id, sink));
     tokio::select! {
-        job = &mut work => return Ok((job?, false)),
+        ended = &mut work => return ended.map(|()| false),
         () = interrupts.next() => {}
     }
     terminal::say("Cancelling (Ctrl-C again: leave it to the daemon)");
     let cancel = async {
-        let job_id = id.to_owned();
-        if let Err(status) = client.jobs().cancel(CancelJobRequest { job_id }).await {
-            exit::tell(&status.into());
+        if let Err(failure) = cancel(context, id).await {
+            exit::tell(&failure);
         }
     };
     tokio::select! {
-        ((), job) = async { tokio::join!(cancel, work) } => Ok((job?, true)),
+        ((), ended) = async { tokio::join!(cancel, work) } => ended.map(|()| true),
         () = interrupts.next() => {
             terminal::say(format_args!("To see how it ends: awsso jobs watch {id}"));
             Err(Stop::Interrupted)
@@ -113,104 +137,10 @@ async fn follow_or_cancel(
     }
 }
 
-async fn follow(client: &Client, id: &str, sink: &mut Sink) -> Result<Job, Stop> {
-    let progress = Progress::new("running");
-    let work = async {
-        let request = WatchJobRequest {
-            job_id: id.to_owned(),
-            without_output: false,
-        };
-        let mut events = client.jobs().watch(request).await?.into_inner();
-        let mut last = None;
-        while let Some(reply) = events.message().await? {
-            match reply.event {
-                Some(Event::Job(job)) => {
-                    progress.say(ended::summary(&job));
-                    sink.decide(&job);
-                    last = Some(job);
-                }
-                Some(Event::Output(chunk)) => sink.take(chunk, &progress)?,
-                None => {}
-            }
-        }
-        Ok::<_, Stop>(last)
-    };
-    progress
-        .over(work)
-        .await?
-        .filter(|job| job.state().is_final())
-        .ok_or_else(|| {
-            let told = format!("the daemon left the job {id} before its end");
-            Failure::new(Reason::ShuttingDown, told).into()
-        })
-}
-
-struct Sink {
-    output: Output,
-    kept: Vec<Printed>,
-}
-
-impl Sink {
-    fn new(output: Output) -> Self {
-        let kept = Vec::new();
-        Self { output, kept }
-    }
-
-    fn decide(&mut self, job: &Job) {
-        if self.output == Output::ByKind {
-            self.output = match job.kind() {
-                JobKind::AwsCli => Output::Live,
-                JobKind::Ssm | JobKind::Unspecified => Output::Kept,
-            };
-        }
-    }
-
-    fn take(&mut self, chunk: OutputChunk, progress: &Progress) -> Result<(), Stop> {
-        let stderr = chunk.stream() == OutputStream::Stderr;
-        if self.output == Output::Live {
-            progress.end();
-            if stderr {
-                terminal::foreign_stderr(&chunk.data);
-                return Ok(());
-            }
-            return terminal::data(&chunk.data);
-        }
-        let task = usize::try_from(chunk.task).expect("a u32 fits");
-        while self.kept.len() <= task {
-            self.kept.push(Printed::default());
-        }
-        let printed = &mut self.kept[task];
-        if stderr {
-            printed.stderr.extend(chunk.data);
-        } else {
-            printed.stdout.extend(chunk.data);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kept_output_stays_apart_by_task_and_stream() {
-        let mut sink = Sink::new(Output::Kept);
-        let progress = Progress::new("");
-        for (task, stream, data) in [
-            (1, OutputStream::Stdout, "b"),
-            (0, OutputStream::Stderr, "x"),
-            (1, OutputStream::Stdout, "c"),
-        ] {
-            let mut chunk = OutputChunk {
-                task,
-                data: data.into(),
-                ..OutputChunk::default()
-            };
-            chunk.set_stream(stream);
-            sink.take(chunk, &progress).unwrap();
-        }
-        assert_eq!(sink.kept[1].stdout, b"bc");
-        assert_eq!(sink.kept[0].stderr, b"x");
-    }
+/// The daemon that runs it now need not be the one that began it.
+async fn cancel(context: &Context, id: &str) -> Result<(), Failure> {
+    let job_id = id.to_owned();
+    let client = context.connect().await?;
+    client.jobs().cancel(CancelJobRequest { job_id }).await?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use awsso_proto::Failure;
 use futures_util::{StreamExt as _, stream};
 use tokio::{sync::watch, time::Instant};
 
-use super::{Account, Listing, Roles};
+use super::{Account, Listing, RoleLists, Roles};
 use crate::{aws::Aws, clock::Clock, limiter::Lane, portal, session::Session};
 
 /// The portal's own maximum.
@@ -53,8 +53,12 @@ pub(super) async fn everything(
         .map(|(at, id)| async move { (at, roles(aws, session, &id, Lane::Bulk).await) })
         .buffer_unordered(AT_ONCE);
     let mut published = Instant::now();
+    let mut lists = RoleLists::default();
     while let Some((at, answer)) = answers.next().await {
-        listing.accounts[at].roles = answer.map_or_else(Roles::Failed, Roles::Known);
+        listing.accounts[at].roles = match answer {
+            Ok(roles) => Roles::Known(lists.shared(roles)),
+            Err(failure) => Roles::Failed(failure),
+        };
         // One receiver is the entry's own: nobody looks at it.
         if published.elapsed() >= PUBLISH_EVERY && publish.receiver_count() > 1 {
             publish.send_replace(Arc::new(listing.clone()));

@@ -11,7 +11,7 @@ use awsso_proto::{Failure, Reason, disk};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{Account, Listing, Roles};
+use super::{Account, Listing, RoleLists, Roles};
 use crate::config::SessionSpec;
 
 /// 5,000 accounts with 20 roles each are 3 MB.
@@ -62,11 +62,16 @@ impl Index {
         let same = form.version == VERSION
             && form.start_url == spec.start_url
             && form.region == spec.region;
+        let mut lists = RoleLists::default();
         same.then(|| Listing {
             fetched_at: Some(
                 SystemTime::UNIX_EPOCH + Duration::from_secs(form.fetched_at.min(1 << 40)),
             ),
-            accounts: form.accounts.into_iter().map(Account::from).collect(),
+            accounts: form
+                .accounts
+                .into_iter()
+                .map(|account| account.into_account(&mut lists))
+                .collect(),
             all_accounts: true,
             ..Listing::default()
         })
@@ -112,7 +117,7 @@ impl From<&Account> for AccountForm {
     fn from(account: &Account) -> Self {
         let (roles, roles_error) = match &account.roles {
             Roles::NotAsked => (None, None),
-            Roles::Known(roles) => (Some(roles.clone()), None),
+            Roles::Known(roles) => (Some(roles.to_vec()), None),
             Roles::Failed(failure) => (None, Some(failure.message.clone())),
         };
         Self {
@@ -125,17 +130,17 @@ impl From<&Account> for AccountForm {
     }
 }
 
-impl From<AccountForm> for Account {
-    fn from(form: AccountForm) -> Self {
-        let roles = match (form.roles, form.roles_error) {
-            (Some(roles), _) => Roles::Known(roles),
+impl AccountForm {
+    fn into_account(self, lists: &mut RoleLists) -> Account {
+        let roles = match (self.roles, self.roles_error) {
+            (Some(roles), _) => Roles::Known(lists.shared(roles)),
             (None, Some(why)) => Roles::Failed(Failure::new(Reason::AwsUnavailable, why)),
             (None, None) => Roles::NotAsked,
         };
-        Self {
-            id: form.id,
-            name: form.name,
-            email: form.email,
+        Account {
+            id: self.id,
+            name: self.name,
+            email: self.email,
             roles,
         }
     }
@@ -162,8 +167,8 @@ mod tests {
         };
         Listing {
             accounts: vec![
-                account("111122223333", Roles::Known(vec!["Admin".into()])),
-                account("444455556666", Roles::Known(Vec::new())),
+                account("111122223333", Roles::Known(["Admin".into()].into())),
+                account("444455556666", Roles::Known([].into())),
                 account(
                     "777788889999",
                     Roles::Failed(Failure::new(Reason::AwsUnavailable, "it answered 500")),

@@ -23,7 +23,7 @@ pub use recent::{Recent, Use};
 pub use select::select;
 use select::select_one;
 
-use crate::{aws::Aws, clock::Clock, credentials::Role, limiter::Lane, session::Session};
+use crate::{aws::Aws, clock::Clock, credentials::Role, limiter::Lane, os, session::Session};
 
 /// Younger than this: no question to AWS.
 const FRESH: Duration = Duration::from_mins(10);
@@ -42,8 +42,24 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Roles {
     NotAsked,
-    Known(Vec<String>),
+    /// Sorted. Thousands of accounts have a handful of such lists between them.
+    Known(Arc<[String]>),
     Failed(Failure),
+}
+
+/// Equal lists of roles are one.
+#[derive(Debug, Default)]
+struct RoleLists(HashSet<Arc<[String]>>);
+
+impl RoleLists {
+    fn shared(&mut self, roles: Vec<String>) -> Arc<[String]> {
+        if let Some(known) = self.0.get(roles.as_slice()) {
+            return Arc::clone(known);
+        }
+        let roles: Arc<[String]> = roles.into();
+        self.0.insert(Arc::clone(&roles));
+        roles
+    }
 }
 
 /// The accounts of a session, complete or on the way there.
@@ -200,7 +216,7 @@ impl Accounts {
             .complete(session)
             .filter(|listing| self.is_fresh(listing));
         let known = known.and_then(|listing| match &listing.account(account_id)?.roles {
-            Roles::Known(roles) => Some(roles.clone()),
+            Roles::Known(roles) => Some(roles.to_vec()),
             Roles::NotAsked | Roles::Failed(_) => None,
         });
         match known {
@@ -287,6 +303,7 @@ impl Accounts {
                 let _ = tokio::task::spawn_blocking(move || index.keep(&spec, &kept)).await; // it logs
             }
             sender.send_replace(listing);
+            os::give_back();
         });
         receiver
     }

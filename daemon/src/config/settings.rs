@@ -128,6 +128,8 @@ pub struct Limits {
     pub run_seconds: u64,
     /// How much of one output stream is kept, in bytes.
     pub output_bytes: u64,
+    /// How much of all outputs is kept, in bytes; the oldest go first.
+    pub outputs_total_bytes: u64,
     /// AWS CLI runs at the same time; more wait.
     pub parallel_runs: usize,
 }
@@ -137,6 +139,7 @@ impl Default for Limits {
         Self {
             run_seconds: 3_600,
             output_bytes: 1 << 30,
+            outputs_total_bytes: 10 << 30,
             parallel_runs: 32,
         }
     }

@@ -2,7 +2,13 @@
 //! good part of their life left whenever it can, and renews what is in use before
 //! anybody has to wait for it; forgets them on logout.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::Credentials;
 use awsso_proto::{Failure, Reason, error::key};
@@ -18,6 +24,7 @@ use crate::{
     aws::Aws,
     clock::Clock,
     limiter::{Fault, Lane, Limiters},
+    os,
     portal::{self, PortalError},
     session::Session,
 };
@@ -26,6 +33,8 @@ use crate::{
 const MARGIN: Duration = Duration::from_mins(15);
 /// While AWS cannot be reached, credentials serve until this before their end.
 const LAST_MARGIN: Duration = Duration::from_mins(1);
+/// So many loads leave something to give back.
+const RUSH: usize = 100;
 /// Listing the roles that would work must not hold up the error for long.
 const EXPLAIN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -94,6 +103,28 @@ pub struct Broker {
     accounts: Accounts,
     pub(super) limiters: Limiters,
     flight: SingleFlight<RoleKey, RoleCredentials>,
+    rush: Arc<Rush>,
+}
+
+/// Loads that come together: what thousands of calls needed is given back at the end.
+#[derive(Debug, Default)]
+struct Rush {
+    loading: AtomicUsize,
+    loaded: AtomicUsize,
+}
+
+impl Rush {
+    fn begins(&self) {
+        self.loading.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn ends(&self) {
+        let loaded = self.loaded.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.loading.fetch_sub(1, Ordering::Relaxed) == 1 && loaded >= RUSH {
+            self.loaded.store(0, Ordering::Relaxed);
+            os::give_back();
+        }
+    }
 }
 
 impl Broker {
@@ -110,6 +141,7 @@ impl Broker {
             accounts,
             limiters,
             flight: SingleFlight::new(tracker),
+            rush: Arc::default(),
         }
     }
 
@@ -128,7 +160,12 @@ impl Broker {
             .get(&key, worth, |held| {
                 let (broker, session, role) = (self.clone(), session.clone(), role.clone());
                 let held = held.filter(|held| held.epoch == epoch);
-                async move { broker.load(&session, &role, held).await }
+                async move {
+                    broker.rush.begins();
+                    let loaded = broker.load(&session, &role, held).await;
+                    broker.rush.ends();
+                    loaded
+                }
             })
             .await
     }

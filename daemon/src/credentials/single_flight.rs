@@ -38,20 +38,33 @@ pub struct SingleFlight<K, V> {
     tracker: TaskTracker,
 }
 
-struct Slot<V> {
-    outcome: watch::Receiver<Outcome<V>>,
-    /// The successor, while it is being loaded.
-    renewal: Option<watch::Receiver<Outcome<V>>>,
-    /// No renewal before.
-    renew_at: Option<Instant>,
+type Load<V> = watch::Receiver<Outcome<V>>;
+
+/// Thousands of values are held, and few are being loaded: a value is held bare.
+enum Slot<V> {
+    Loading(Load<V>),
+    Held {
+        value: V,
+        /// The successor, while it is being loaded.
+        renewal: Option<Load<V>>,
+        /// No renewal before.
+        renew_at: Option<Instant>,
+    },
 }
 
 impl<V> Slot<V> {
-    fn new(outcome: watch::Receiver<Outcome<V>>) -> Self {
-        Self {
-            outcome,
+    fn held(value: V) -> Self {
+        Self::Held {
+            value,
             renewal: None,
             renew_at: None,
+        }
+    }
+
+    fn value(&self) -> Option<&V> {
+        match self {
+            Self::Loading(_) => None,
+            Self::Held { value, .. } => Some(value),
         }
     }
 }
@@ -92,28 +105,27 @@ where
         let mut outcome = {
             let mut slots = self.lock();
             match slots.get_mut(key) {
-                Some(slot) => {
-                    let held = match &*slot.outcome.borrow() {
-                        Some(Ok(value)) => Some((value.clone(), worth(value))),
-                        Some(Err(_)) | None => None,
-                    };
-                    match held {
-                        Some((value, Worth::Good)) => return Ok(value),
-                        Some((value, Worth::Aging)) => {
-                            let rests = slot.renew_at.is_some_and(|at| Instant::now() < at);
-                            if slot.renewal.is_none() && !rests {
-                                slot.renewal = Some(self.fly(key, load(None)));
-                            }
-                            return Ok(value);
-                        }
-                        Some((value, Worth::Nothing)) => match &slot.renewal {
-                            Some(renewal) => renewal.clone(),
-                            None => self.start(&mut slots, key, &worth, load(Some(value))),
-                        },
-                        None => slot.outcome.clone(),
-                    }
-                }
                 None => self.start(&mut slots, key, &worth, load(None)),
+                Some(Slot::Loading(outcome)) => outcome.clone(),
+                Some(Slot::Held {
+                    value,
+                    renewal,
+                    renew_at,
+                }) => match (worth(value), &renewal) {
+                    (Worth::Good, _) => return Ok(value.clone()),
+                    (Worth::Aging, _) => {
+                        let rests = renew_at.is_some_and(|at| Instant::now() < at);
+                        if renewal.is_none() && !rests {
+                            *renewal = Some(self.fly(key, load(None)));
+                        }
+                        return Ok(value.clone());
+                    }
+                    (Worth::Nothing, Some(renewal)) => renewal.clone(),
+                    (Worth::Nothing, None) => {
+                        let replaced = value.clone();
+                        self.start(&mut slots, key, &worth, load(Some(replaced)))
+                    }
+                },
             }
         };
         // The sender is dropped without a value when the load was forgotten.
@@ -129,17 +141,15 @@ where
     /// The value that is held, whatever it is worth.
     #[cfg(test)]
     fn peek(&self, key: &K) -> Option<V> {
-        let slots = self.lock();
-        let outcome = slots.get(key)?.outcome.borrow();
-        outcome.as_ref()?.as_ref().ok().cloned()
+        self.lock().get(key)?.value().cloned()
     }
 
     /// How many values are held that `which` means.
     pub fn count(&self, which: impl Fn(&K, &V) -> bool) -> usize {
         let slots = self.lock();
-        let held = slots.iter().filter(
-            |(key, slot)| matches!(&*slot.outcome.borrow(), Some(Ok(value)) if which(key, value)),
-        );
+        let held = slots
+            .iter()
+            .filter(|(key, slot)| slot.value().is_some_and(|value| which(key, value)));
         held.count()
     }
 
@@ -151,9 +161,7 @@ where
     /// Drops one value, if it is still the one that `is` means.
     pub fn forget_value(&self, key: &K, is: impl Fn(&V) -> bool) {
         let mut slots = self.lock();
-        let same = slots
-            .get(key)
-            .is_some_and(|slot| matches!(&*slot.outcome.borrow(), Some(Ok(value)) if is(value)));
+        let same = slots.get(key).and_then(Slot::value).is_some_and(is);
         if same {
             slots.remove(key);
         }
@@ -170,10 +178,9 @@ where
         F: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         if slots.len() >= CAPACITY {
-            slots.retain(|_, slot| match &*slot.outcome.borrow() {
-                Some(Ok(value)) => worth(value) != Worth::Nothing,
-                Some(Err(_)) => false,
-                None => true,
+            slots.retain(|_, slot| {
+                let worthless = |value| worth(value) == Worth::Nothing;
+                !slot.value().is_some_and(worthless)
             });
         }
         if slots.len() >= CAPACITY
@@ -182,7 +189,7 @@ where
             slots.remove(&any);
         }
         let outcome = self.fly(key, load);
-        slots.insert(key.clone(), Slot::new(outcome.clone()));
+        slots.insert(key.clone(), Slot::Loading(outcome.clone()));
         outcome
     }
 
@@ -208,17 +215,22 @@ where
             let Some(slot) = slots.get_mut(&key) else {
                 return;
             };
-            if slot.outcome.same_channel(&own) {
-                if result.is_err() {
-                    slots.remove(&key);
+            match slot {
+                Slot::Loading(load) if load.same_channel(&own) => match &result {
+                    Ok(value) => *slot = Slot::held(value.clone()),
+                    Err(_) => drop(slots.remove(&key)),
+                },
+                Slot::Held {
+                    renewal, renew_at, ..
+                } if renewal.as_ref().is_some_and(|it| it.same_channel(&own)) => {
+                    if let Ok(value) = &result {
+                        *slot = Slot::held(value.clone());
+                    } else {
+                        *renewal = None;
+                        *renew_at = Some(Instant::now() + RENEWAL_PAUSE);
+                    }
                 }
-            } else if slot.renewal.take_if(|it| it.same_channel(&own)).is_some() {
-                match &result {
-                    Ok(_) => *slot = Slot::new(own),
-                    Err(_) => slot.renew_at = Some(Instant::now() + RENEWAL_PAUSE),
-                }
-            } else {
-                return;
+                Slot::Loading(_) | Slot::Held { .. } => return,
             }
             sender.send_replace(Some(result));
         });

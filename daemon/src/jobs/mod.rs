@@ -1,9 +1,15 @@
-//! Jobs: work that outlives the client that asked for it. One task per account
-//! or instance, an explicit end state for each, output on disk.
+//! Jobs: work that outlives the client that asked for it and, where AWS carries
+//! it out, the daemon. One task per account, region or instance, an explicit end
+//! state for each, output and journal on disk.
 
 mod aws_cli;
 mod aws_error;
+mod job;
+mod journal;
 mod output;
+pub mod query;
+mod resume;
+mod room;
 mod schedule;
 mod ssm;
 mod words;
@@ -12,12 +18,12 @@ use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use awsso_proto::{
     Failure, Reason,
-    v1::{self, JobKind, JobState, OutputStream, TaskState, timestamp},
+    v1::{self, JobKind, TaskState, timestamp},
 };
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -30,16 +36,20 @@ use crate::{
     config::{Config, Environment},
     credentials::{Broker, Role, RoleCredentials},
     limiter::Limiters,
-    session::Session,
+    session::{Session, Sessions},
 };
+pub use job::Job;
+use journal::{Begun, Journal, TargetForm};
 use output::Output;
 
 /// Ended jobs that can still be looked at; their outputs go with them.
 const KEEP_ENDED: usize = 200;
 /// Jobs that have not ended; more are refused.
 const MAX_RUNNING: usize = 1_000;
-/// Outputs of an earlier daemon are kept this long.
-const KEEP_OUTPUTS: Duration = Duration::from_hours(168);
+/// 5,000 accounts in two regions; more is a slip of the pen.
+const MAX_TASKS: usize = 10_000;
+/// Outputs and journals are kept this long.
+const KEEP_FILES: Duration = Duration::from_hours(168);
 /// No role's credentials live longer than twelve hours; a run of a week is a mistake.
 const LONGEST_RUN: Duration = Duration::from_hours(7 * 24);
 /// The other roles of a denied command are worth a short wait.
@@ -54,12 +64,64 @@ pub struct Target {
     pub region: String,
 }
 
+impl Target {
+    /// The same keys, towards the same endpoint.
+    fn is_same_place(&self, other: &Self) -> bool {
+        self.role == other.role
+            && self.region == other.region
+            && self.session.name() == other.session.name()
+    }
+}
+
+/// One piece of work: whom it is done as, or why it is not done.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub target: Result<Target, Box<v1::Task>>,
+    /// Of an SSM run.
+    pub instance: String,
+}
+
+impl Planned {
+    pub fn new(target: Target) -> Self {
+        Self {
+            target: Ok(target),
+            instance: String::new(),
+        }
+    }
+
+    /// The task as it begins.
+    pub fn task(&self) -> v1::Task {
+        match &self.target {
+            Ok(target) => v1::Task {
+                account_id: target.role.account.clone(),
+                account_name: target.account_name.clone(),
+                role_name: target.role.name.clone(),
+                region: target.region.clone(),
+                instance_id: self.instance.clone(),
+                state: TaskState::Queued.into(),
+                ..v1::Task::default()
+            },
+            Err(task) => (**task).clone(),
+        }
+    }
+}
+
+/// How many tasks run at the same time, and how many may fail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    pub time: Option<Duration>,
+    /// 0: as many as the configuration says.
+    pub parallel: usize,
+    pub max_errors: Option<usize>,
+}
+
 /// What jobs need from the rest of the daemon.
 #[derive(Debug)]
 pub struct Parts {
     pub config: Arc<Config>,
     pub aws: Aws,
     pub clock: Clock,
+    pub sessions: Sessions,
     pub accounts: Accounts,
     pub broker: Broker,
     pub limiters: Limiters,
@@ -75,84 +137,114 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     parts: Parts,
     outputs: PathBuf,
+    journal: PathBuf,
     /// AWS CLI runs at the same time.
     slots: Semaphore,
     /// Newest first.
     jobs: Mutex<VecDeque<Arc<Job>>>,
-}
-
-/// A job, shared by the task that does it and those who watch it.
-#[derive(Debug)]
-pub struct Job {
-    pub id: String,
-    pub outputs: Vec<Arc<Output>>,
-    cancel: CancellationToken,
-    clock: Clock,
-    state: watch::Sender<Arc<v1::Job>>,
-    /// Bumped when output was written.
-    printed: watch::Sender<u64>,
+    /// The jobs of earlier daemons are among them.
+    complete: watch::Sender<bool>,
 }
 
 impl Jobs {
     pub fn new(parts: Parts) -> Self {
-        let outputs = parts.config.endpoint.state.join("outputs");
+        let state = &parts.config.endpoint.state;
         let limits = parts.config.files().unwrap_or_default().settings.limits;
         let jobs = Self(Arc::new(Inner {
-            outputs,
+            outputs: state.join("outputs"),
+            journal: state.join("journal"),
             slots: Semaphore::new(limits.parallel_runs.max(1)),
             jobs: Mutex::default(),
+            complete: watch::Sender::new(false),
             parts,
         }));
-        jobs.remove_old_outputs();
+        jobs.0.parts.tracker.spawn(resume::all(jobs.clone()));
         jobs
     }
 
-    /// Runs one AWS CLI command. Whatever can be wrong with the request or the
-    /// login is said here; what AWS says comes with the job.
+    /// Runs one AWS CLI command, as one or as many. Whatever can be wrong with
+    /// the request or the login is said here; what AWS says comes with the job.
     pub async fn start_aws_cli(
         &self,
-        target: Target,
+        planned: Vec<Planned>,
         work: v1::AwsCliWork,
-        time_limit: Option<Duration>,
+        bounds: Bounds,
+        asked_by: v1::ClientKind,
     ) -> Result<Arc<Job>, Failure> {
         let environment: &Environment = &self.0.parts.config.environment;
-        let command = aws_cli::Command::new(work, environment, &target.region)?;
-        let credentials = self.credentials(&target).await?;
-        let limit = self.time_limit(time_limit)?;
-        let job = self.add(JobKind::AwsCli, &target, &[String::new()])?;
-        let run = aws_cli::run(
-            self.clone(),
-            Arc::clone(&job),
-            target,
-            command,
-            credentials,
-            limit,
-        );
-        self.0.parts.tracker.spawn(run);
+        let command = aws_cli::Command::new(work, environment)?;
+        // Who waits for one command hears at once why it cannot be run.
+        if let [only] = &planned[..]
+            && let Ok(target) = &only.target
+        {
+            self.credentials(target).await?;
+        }
+        let limit = self.time_limit(bounds.time)?;
+        self.complete().await;
+        let job = self.add(JobKind::AwsCli, &planned, limit, asked_by)?;
+        let run = aws_cli::run(self.clone(), Arc::clone(&job), command, bounds);
+        self.spawn(&job, run);
         Ok(job)
     }
 
     /// Runs a shell command on instances by SSM Run Command.
     pub async fn start_ssm(
         &self,
-        target: Target,
+        asked: Vec<Planned>,
         work: v1::SsmWork,
-        time_limit: Option<Duration>,
+        bounds: Bounds,
+        asked_by: v1::ClientKind,
     ) -> Result<Arc<Job>, Failure> {
-        let work = ssm::Work::new(work, self.time_limit(time_limit)?)?;
-        self.credentials(&target).await?;
-        let instances = ssm::select(self, &target, &work).await?;
-        let ids: Vec<String> = instances
-            .iter()
-            .map(|instance| instance.id.clone())
-            .collect();
-        let job = self.add(JobKind::Ssm, &target, &ids)?;
-        let run = ssm::run(self.clone(), Arc::clone(&job), target, work, instances);
-        self.0.parts.tracker.spawn(run);
+        let limit = self.time_limit(bounds.time)?;
+        let work = ssm::Work::new(work, limit, bounds)?;
+        let planned = ssm::plan(self, &asked, &work).await?;
+        let tasks: Vec<_> = planned.iter().map(|(planned, _)| planned.clone()).collect();
+        self.complete().await;
+        let job = self.add(JobKind::Ssm, &tasks, work.limit(), asked_by)?;
+        let instances = planned.into_iter().map(|(_, instance)| instance).collect();
+        let run = ssm::run(self.clone(), Arc::clone(&job), work, instances);
+        self.spawn(&job, run);
         Ok(job)
     }
 
-    pub fn find(&self, id: &str) -> Result<Arc<Job>, Failure> {
+    /// Has the job done by a task of its own.
+    fn spawn(&self, job: &Arc<Job>, run: impl Future<Output = ()> + Send + 'static) {
+        let (jobs, job) = (self.clone(), Arc::clone(job));
+        self.0.parts.tracker.spawn(async move {
+            room::make(&jobs, &job).await;
+            run.await;
+            room::make(&jobs, &job).await;
+        });
+    }
+
+    /// The job that would be started.
+    pub async fn plan_ssm(
+        &self,
+        asked: Vec<Planned>,
+        work: v1::SsmWork,
+        bounds: Bounds,
+    ) -> Result<v1::Job, Failure> {
+        let limit = self.time_limit(bounds.time)?;
+        let work = ssm::Work::new(work, limit, bounds)?;
+        let planned = ssm::plan(self, &asked, &work).await?;
+        Ok(plan(
+            JobKind::Ssm,
+            planned.iter().map(|(planned, _)| planned.task()),
+        ))
+    }
+
+    /// The job that would be started.
+    pub fn plan_aws_cli(
+        &self,
+        planned: &[Planned],
+        work: v1::AwsCliWork,
+    ) -> Result<v1::Job, Failure> {
+        aws_cli::Command::new(work, &self.0.parts.config.environment)?;
+        Ok(plan(JobKind::AwsCli, planned.iter().map(Planned::task)))
+    }
+
+    pub async fn find(&self, id: &str) -> Result<Arc<Job>, Failure> {
+        self.complete().await;
         self.lock()
             .iter()
             .find(|job| job.id == id)
@@ -165,27 +257,38 @@ impl Jobs {
             })
     }
 
-    pub fn output(&self, id: &str) -> Result<Arc<Output>, Failure> {
+    pub async fn output(&self, id: &str) -> Result<Arc<Output>, Failure> {
+        self.complete().await;
         let jobs = self.lock();
         let mut outputs = jobs.iter().flat_map(|job| &job.outputs);
-        outputs
-            .find(|output| output.id == id)
-            .cloned()
-            .ok_or_else(|| {
-                Failure::new(
-                    Reason::NotFound,
-                    format!("there is no output {id:?}; outputs are kept for a while only"),
-                )
-            })
+        let why = match outputs.find(|output| output.id == id) {
+            Some(output) if output.is_gone() => format!("the output {id} is no longer stored"),
+            Some(output) => return Ok(Arc::clone(output)),
+            None => format!("there is no output {id:?}; outputs are kept for a while only"),
+        };
+        Err(Failure::new(Reason::NotFound, why))
     }
 
     /// Newest first.
-    pub fn list(&self) -> Vec<v1::Job> {
+    pub async fn list(&self) -> Vec<v1::Job> {
+        self.complete().await;
         self.lock().iter().map(|job| job.snapshot()).collect()
     }
 
     pub fn running(&self) -> usize {
         self.lock().iter().filter(|job| !job.is_final()).count()
+    }
+
+    /// Those that an end of this daemon would end.
+    pub fn would_be_lost(&self) -> usize {
+        let jobs = self.lock();
+        jobs.iter().filter(|job| job.dies_with_the_daemon()).count()
+    }
+
+    /// A job that began before this would be taken for an earlier daemon's.
+    async fn complete(&self) {
+        let mut complete = self.0.complete.subscribe();
+        let _ = complete.wait_for(|complete| *complete).await; // the sender is ours
     }
 
     async fn credentials(&self, target: &Target) -> Result<RoleCredentials, Failure> {
@@ -229,51 +332,48 @@ impl Jobs {
     fn add(
         &self,
         kind: JobKind,
-        target: &Target,
-        instances: &[String],
+        planned: &[Planned],
+        limit: Duration,
+        asked_by: v1::ClientKind,
     ) -> Result<Arc<Job>, Failure> {
-        awsso_proto::ipc::private_dir(&self.0.outputs)?;
-        let limit = self.0.parts.config.files()?.settings.limits.output_bytes;
+        if planned.len() > MAX_TASKS {
+            return Err(Failure::new(
+                Reason::InvalidArgument,
+                format!("{} tasks; {MAX_TASKS} are the most", planned.len()),
+            ));
+        }
+        for dir in [&self.0.outputs, &self.0.journal] {
+            awsso_proto::ipc::private_dir(dir)?;
+        }
         let now = self.0.parts.clock.now();
-        let outputs: Vec<_> = instances
-            .iter()
-            .map(|_| Output::new(&self.0.outputs, random_id("out"), limit))
-            .collect();
-        let tasks = instances
-            .iter()
-            .zip(&outputs)
-            .map(|(instance, output)| v1::Task {
-                account_id: target.role.account.clone(),
-                account_name: target.account_name.clone(),
-                role_name: target.role.name.clone(),
-                region: target.region.clone(),
-                instance_id: instance.clone(),
-                state: TaskState::Queued.into(),
-                output_id: output.id.clone(),
-                output_path: output.base().display().to_string(),
-                ..v1::Task::default()
-            })
-            .collect();
-        let id = random_id("job");
-        let state = v1::Job {
-            id: id.clone(),
-            kind: kind.into(),
-            state: JobState::Queued.into(),
-            started_at: Some(timestamp(now)),
-            tasks,
-            ..v1::Job::default()
-        };
-        let job = Arc::new(Job {
-            id,
-            outputs,
-            cancel: CancellationToken::new(),
-            clock: self.0.parts.clock.clone(),
-            state: watch::Sender::new(Arc::new(state)),
-            printed: watch::Sender::new(0),
-        });
-        info!(job = %job.id, kind = kind.word(), account = %target.role.account, role = %target.role.name, region = %target.region, tasks = instances.len(), "job");
+        let output_limit = self.0.parts.config.files()?.settings.limits.output_bytes;
+        let mut state = plan(kind, planned.iter().map(Planned::task));
+        let mut outputs = Vec::with_capacity(planned.len());
+        for task in &mut state.tasks {
+            let output = Output::new(&self.0.outputs, random_id("out"), output_limit);
+            task.output_id.clone_from(&output.id);
+            task.output_path = output.base().display().to_string();
+            outputs.push(output);
+        }
+        state.id = random_id("job");
+        state.started_at = Some(timestamp(now));
+        state.asked_by = asked_by.into();
+        if state.state().is_final() {
+            state.ended_at = Some(timestamp(now));
+        }
+        let targets: Vec<_> = planned.iter().map(|it| it.target.clone().ok()).collect();
+        let journal = Journal::begin(&self.0.journal, begun(&state, &targets, limit));
+        let journal = journal.map_err(|error| {
+            Failure::new(
+                Reason::Internal,
+                format!("the journal of a job cannot be written: {error}"),
+            )
+        })?;
+        let job = Arc::new(self.job(state, outputs, targets, limit, journal));
+        info!(job = %job.id, kind = kind.word(), tasks = planned.len(), "job");
         let mut jobs = self.lock();
         if jobs.iter().filter(|job| !job.is_final()).count() >= MAX_RUNNING {
+            job.remove();
             return Err(Failure::new(
                 Reason::Busy,
                 format!("{MAX_RUNNING} jobs are running; wait for some to end"),
@@ -284,18 +384,40 @@ impl Jobs {
         Ok(job)
     }
 
-    fn remove_old_outputs(&self) {
+    fn job(
+        &self,
+        state: v1::Job,
+        outputs: Vec<Arc<Output>>,
+        targets: Vec<Option<Target>>,
+        limit: Duration,
+        journal: Journal,
+    ) -> Job {
+        Job {
+            id: state.id.clone(),
+            outputs,
+            targets,
+            limit,
+            cancel: CancellationToken::new(),
+            suspended: CancellationToken::new(),
+            clock: self.0.parts.clock.clone(),
+            journal,
+            state: watch::Sender::new(Arc::new(state)),
+            printed: watch::Sender::new(0),
+        }
+    }
+
+    /// What nobody can find any more goes after a while.
+    fn remove_old_files(&self) {
         let now = self.0.parts.clock.now();
-        let Ok(entries) = std::fs::read_dir(&self.0.outputs) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let old = entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > KEEP_OUTPUTS));
-            if old && let Err(error) = std::fs::remove_file(entry.path()) {
-                warn!(file = %entry.path().display(), %error, "an old output stays");
+        for dir in [&self.0.outputs, &self.0.journal] {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                let old = entry
+                    .metadata()
+                    .and_then(|meta| meta.modified())
+                    .is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > KEEP_FILES));
+                if old && let Err(error) = std::fs::remove_file(entry.path()) {
+                    warn!(file = %entry.path().display(), %error, "an old file stays");
+                }
             }
         }
     }
@@ -313,120 +435,44 @@ fn forget_oldest(jobs: &mut VecDeque<Arc<Job>>) {
         }
         ended += 1;
         if ended > KEEP_ENDED {
-            for output in &job.outputs {
-                output.remove();
-            }
+            job.remove();
         }
         ended <= KEEP_ENDED
     });
 }
 
-impl Job {
-    pub fn snapshot(&self) -> v1::Job {
-        let mut job = (**self.state.borrow()).clone();
-        for (task, output) in job.tasks.iter_mut().zip(&self.outputs) {
-            task.stdout_bytes = output.written(OutputStream::Stdout);
-            task.stderr_bytes = output.written(OutputStream::Stderr);
-            task.truncated = output.is_truncated();
-        }
-        job
-    }
-
-    pub fn is_final(&self) -> bool {
-        self.state.borrow().state().is_final()
-    }
-
-    /// Asks the job to end; it says how far that went.
-    pub fn cancel(&self) {
-        self.cancel.cancel();
-    }
-
-    /// The job's states, and a number that moves when output was written.
-    pub fn watch(&self) -> (watch::Receiver<Arc<v1::Job>>, watch::Receiver<u64>) {
-        (self.state.subscribe(), self.printed.subscribe())
-    }
-
-    fn printed(&self) {
-        self.printed.send_modify(|number| *number += 1);
-    }
-
-    /// Changes one task; the job's own state follows from all of them.
-    fn update(&self, task: usize, change: impl FnOnce(&mut v1::Task)) {
-        let now = self.clock.now();
-        self.state.send_modify(|job| {
-            let job = Arc::make_mut(job);
-            let task = &mut job.tasks[task];
-            let before = task.state();
-            change(task);
-            stamp(task, before, now);
-            let state = job_state(&job.tasks);
-            if state.is_final() && job.ended_at.is_none() {
-                job.ended_at = Some(timestamp(now));
-                info!(job = %job.id, state = state.word(), "job ended");
-            }
-            job.state = state.into();
-        });
-    }
-
-    fn end(&self, task: usize, state: TaskState, detail: impl Into<String>) {
-        self.update(task, |task| {
-            task.state = state.into();
-            task.detail = detail.into();
-        });
-    }
-
-    /// The job as a whole cannot go on: tasks that have not ended end like this.
-    fn fail(&self, state: TaskState, failure: &Failure) {
-        self.state.send_modify(|job| {
-            Arc::make_mut(job).problem = Some(v1::Problem {
-                reason: failure.reason.name().to_owned(),
-                message: failure.message.clone(),
-                metadata: failure.metadata.clone(),
-            });
-        });
-        for task in 0..self.outputs.len() {
-            if !self.state.borrow().tasks[task].state().is_final() {
-                self.end(task, state, failure.message.clone());
-            }
-        }
+fn plan(kind: JobKind, tasks: impl Iterator<Item = v1::Task>) -> v1::Job {
+    let tasks: Vec<_> = tasks.collect();
+    v1::Job {
+        kind: kind.into(),
+        state: job::job_state(&tasks).into(),
+        tasks,
+        ..v1::Job::default()
     }
 }
 
-fn stamp(task: &mut v1::Task, before: TaskState, now: SystemTime) {
-    let state = task.state();
-    if state == before {
-        return;
+/// Thousands of tasks are done as few.
+fn begun(job: &v1::Job, targets: &[Option<Target>], limit: Duration) -> Begun {
+    let mut begun = Begun {
+        job: Some(job.clone()),
+        limit: limit.as_secs(),
+        ..Begun::default()
+    };
+    for target in targets {
+        let form = target.as_ref().map_or_else(TargetForm::default, |target| {
+            let spec = target.session.spec();
+            TargetForm::new(spec, &target.role, &target.account_name, &target.region)
+        });
+        // Instances of one account follow each other.
+        if begun.targets.last() != Some(&form) {
+            begun.targets.push(form);
+        }
+        let position = begun.targets.len() - 1;
+        begun
+            .target_of
+            .push(u32::try_from(position).unwrap_or(u32::MAX));
     }
-    if task.started_at.is_none() && state != TaskState::Queued {
-        task.started_at = Some(timestamp(now));
-    }
-    if state.is_final() {
-        task.ended_at = Some(timestamp(now));
-    }
-}
-
-/// A job's state from its tasks'.
-fn job_state(tasks: &[v1::Task]) -> JobState {
-    let count = |wanted: TaskState| tasks.iter().filter(|task| task.state() == wanted).count();
-    if tasks.iter().any(|task| !task.state().is_final()) {
-        return if count(TaskState::Queued) == tasks.len() {
-            JobState::Queued
-        } else {
-            JobState::Running
-        };
-    }
-    let succeeded = count(TaskState::Succeeded);
-    if succeeded == tasks.len() {
-        JobState::Succeeded
-    } else if succeeded > 0 {
-        JobState::Partial
-    } else if count(TaskState::Cancelled) == tasks.len() {
-        JobState::Cancelled
-    } else if count(TaskState::Unknown) == tasks.len() {
-        JobState::Unknown
-    } else {
-        JobState::Failed
-    }
+    begun
 }
 
 /// 128 random bits: an id cannot be guessed.
@@ -439,31 +485,6 @@ fn random_id(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn state(tasks: &[TaskState]) -> JobState {
-        let tasks: Vec<_> = tasks
-            .iter()
-            .map(|state| v1::Task {
-                state: (*state).into(),
-                ..v1::Task::default()
-            })
-            .collect();
-        job_state(&tasks)
-    }
-
-    #[test]
-    fn a_jobs_state_follows_from_its_tasks() {
-        use TaskState::{Cancelled, Failed, Queued, Running, Succeeded, TimedOut, Unknown};
-        assert_eq!(state(&[Queued, Queued]), JobState::Queued);
-        assert_eq!(state(&[Queued, Succeeded]), JobState::Running);
-        assert_eq!(state(&[Running]), JobState::Running);
-        assert_eq!(state(&[Succeeded, Succeeded]), JobState::Succeeded);
-        assert_eq!(state(&[Succeeded, Failed]), JobState::Partial);
-        assert_eq!(state(&[Failed, Cancelled]), JobState::Failed);
-        assert_eq!(state(&[TimedOut]), JobState::Failed);
-        assert_eq!(state(&[Cancelled, Cancelled]), JobState::Cancelled);
-        assert_eq!(state(&[Unknown]), JobState::Unknown);
-    }
 
     #[test]
     fn ids_do_not_repeat() {

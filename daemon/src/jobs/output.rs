@@ -26,6 +26,7 @@ pub struct Output {
     limit: u64,
     stdout: Stream,
     stderr: Stream,
+    gone: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +44,18 @@ impl Output {
             limit,
             stdout: Stream::default(),
             stderr: Stream::default(),
+            gone: AtomicBool::default(),
         })
+    }
+
+    /// Takes what an earlier daemon stored for all there is.
+    pub fn found(&self, truncated: bool) {
+        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+            let length = std::fs::metadata(self.path(stream)).map_or(0, |file| file.len());
+            let state = self.stream(stream);
+            state.written.store(length, Ordering::Release);
+            state.truncated.store(truncated, Ordering::Release);
+        }
     }
 
     /// The path without its `.stdout` or `.stderr`.
@@ -59,6 +71,16 @@ impl Output {
         [&self.stdout, &self.stderr]
             .iter()
             .any(|stream| stream.truncated.load(Ordering::Acquire))
+    }
+
+    /// On disk, of both streams.
+    pub fn stored(&self) -> u64 {
+        self.written(OutputStream::Stdout) + self.written(OutputStream::Stderr)
+    }
+
+    /// It was stored once.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// What the source itself has cut.
@@ -99,6 +121,25 @@ impl Output {
                 format!("the stored output {} cannot be read: {error}", self.id),
             )
         })
+    }
+
+    /// From its beginning; none when nothing was printed.
+    pub fn open(&self, stream: OutputStream) -> io::Result<Option<std::fs::File>> {
+        match std::fs::File::open(self.path(stream)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what was stored. Nobody may be writing.
+    pub fn discard(&self) {
+        self.gone.store(true, Ordering::Release);
+        for stream in [&self.stdout, &self.stderr] {
+            stream.truncated.store(true, Ordering::Release);
+            stream.written.store(0, Ordering::Release);
+        }
+        self.remove();
     }
 
     /// Removes the files.

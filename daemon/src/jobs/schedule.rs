@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use awsso_proto::v1::TaskState;
 
-/// `InvocationDoesNotExist` and short lists are "not yet" this long after sending.
-pub const NOT_YET: Duration = Duration::from_secs(30);
+/// Short lists are "not yet" this long after sending; an instance that a list lacks
+/// then is asked for by name.
+pub const UNLISTED: Duration = Duration::from_secs(30);
 
-/// An instance that the list of a command still lacks is asked for by name from here on.
-pub const UNLISTED: Duration = Duration::from_secs(8);
+/// `InvocationDoesNotExist` is "not yet" this long: twice what is known of AWS,
+/// because a wrong end is worse than a late one.
+pub const NOT_YET: Duration = Duration::from_mins(1);
 
 /// Quick at first, because most commands are; slower with age.
 pub fn next_poll(age: Duration) -> Duration {
@@ -70,7 +72,17 @@ mod tests {
             ("Failed", "Undeliverable", Some(TaskState::Undeliverable)),
             ("Failed", "Terminated", Some(TaskState::Cancelled)),
             ("Failed", "Access Denied", Some(TaskState::Denied)),
+            ("Failed", "Invalid Platform", Some(TaskState::Failed)),
             ("Failed", "InvalidPlatform", Some(TaskState::Failed)),
+            ("Failed", "ExecutionTimedOut", Some(TaskState::TimedOut)),
+            (
+                "Failed",
+                "Delivery Timed Out",
+                Some(TaskState::Undeliverable),
+            ),
+            ("Cancelled", "Terminated", Some(TaskState::Cancelled)),
+            ("success", "", Some(TaskState::Succeeded)),
+            ("", "", None),
             (
                 "TimedOut",
                 "Delivery Timed Out",

@@ -1,9 +1,22 @@
 //! The only platform code of the daemon: signals, detaching from whoever
-//! started it, hardening, process groups.
+//! started it, hardening, process groups, the wall clock, memory.
 
 pub mod keyring;
+mod memory;
 pub mod notify;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod wall_clock;
+
+pub use memory::give_back;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(target_os = "linux")]
+pub use wall_clock::alarm;
+
+/// No such alarm here: whoever waits looks at the clock now and then.
+#[cfg(not(target_os = "linux"))]
+pub async fn alarm(_: std::time::SystemTime) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -1,6 +1,8 @@
 //! Unix.
 
-use std::{fs::OpenOptions, io, os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{
+    fs::OpenOptions, io, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration,
+};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::{
@@ -27,6 +29,23 @@ pub fn harden() -> Vec<String> {
         warnings.push(format!("the process stays dumpable: {error}"));
     }
     warnings
+}
+
+/// From here on this process opens no file and is ended when it takes more
+/// memory or more processor time. A limit that the system does not know is none:
+/// macOS has none on memory.
+pub fn confine(memory: u64, time: Duration) {
+    for (resource, most) in [
+        (Resource::As, memory),
+        (Resource::Cpu, time.as_secs()),
+        (Resource::Nofile, 0),
+    ] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        let _ = rustix::process::setrlimit(resource, limit); // see above
+    }
 }
 
 /// Leaves the session of whoever started us, and every descriptor but the
@@ -89,6 +108,12 @@ pub fn exit_code(status: ExitStatus) -> i32 {
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))
         .unwrap_or(1)
+}
+
+/// It was ended at its limit of processor time.
+pub fn ran_out_of_time(status: ExitStatus) -> bool {
+    let ends = [Signal::XCPU, Signal::KILL].map(Signal::as_raw);
+    status.signal().is_some_and(|signal| ends.contains(&signal))
 }
 
 /// Whether a file can be run by us.

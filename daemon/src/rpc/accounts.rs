@@ -117,7 +117,10 @@ impl Pages {
         for account in &mut few {
             if account.roles == Roles::NotAsked {
                 let roles = self.accounts.roles(&self.session, &account.id).await;
-                account.roles = roles.map_or_else(Roles::Failed, Roles::Known);
+                account.roles = match roles {
+                    Ok(roles) => Roles::Known(roles.into()),
+                    Err(failure) => Roles::Failed(failure),
+                };
             }
         }
         Some(few)
@@ -196,7 +199,7 @@ fn encode(account: &Account) -> v1::Account {
     match &account.roles {
         Roles::NotAsked => {}
         Roles::Known(roles) => {
-            encoded.roles.clone_from(roles);
+            encoded.roles = roles.to_vec();
             encoded.roles_known = true;
         }
         Roles::Failed(failure) => encoded.roles_error.clone_from(&failure.message),

@@ -12,7 +12,10 @@ use awsso_proto::{
     ipc::{Conn, Peer},
     v1::ClientKind,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+};
 use tonic::{Request, transport::server::Connected};
 
 use crate::policy::Principal;
@@ -22,6 +25,8 @@ use crate::policy::Principal;
 pub struct Accepted {
     conn: Conn,
     caller: Caller,
+    /// Told when it ends.
+    left: Arc<Notify>,
 }
 
 /// Who calls. The same for every request of a connection.
@@ -32,14 +37,21 @@ pub struct Caller {
 }
 
 impl Accepted {
-    pub fn new(conn: Conn) -> Self {
+    pub fn new(conn: Conn, left: Arc<Notify>) -> Self {
         Self {
             caller: Caller {
                 peer: conn.peer(),
                 hello: Arc::default(),
             },
             conn,
+            left,
         }
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.left.notify_one();
     }
 }
 
@@ -57,12 +69,13 @@ impl Caller {
         let _ = self.hello.set((kind, name.chars().take(100).collect())); // said before
     }
 
+    pub fn kind(&self) -> ClientKind {
+        let hello = self.hello.get();
+        hello.map_or(ClientKind::Unspecified, |hello| hello.0)
+    }
+
     pub fn principal(&self) -> Principal {
-        let kind = self
-            .hello
-            .get()
-            .map_or(ClientKind::Unspecified, |hello| hello.0);
-        kind.into()
+        self.kind().into()
     }
 
     pub fn name(&self) -> &str {

@@ -82,7 +82,7 @@ impl Daemon for Services {
     ) -> Result<Response<ShutdownResponse>, Status> {
         let caller = Caller::of(&request);
         policy::person_only(caller.principal(), "stop the daemon")?;
-        let running = self.jobs.running();
+        let running = self.jobs.would_be_lost();
         if running > 0 && !request.into_inner().force {
             return Err(Failure::new(
                 Reason::Busy,

@@ -6,21 +6,27 @@ use awsso_proto::{
     Failure, Reason,
     v1::{
         CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
-        OutputStream, ReadOutputRequest, ReadOutputResponse, StartJobRequest, StartJobResponse,
-        WatchJobRequest, WatchJobResponse, jobs_server::Jobs as Service, start_job_request::Work,
-        watch_job_response::Event,
+        OutputStream, QueryOutputRequest, QueryOutputResponse, ReadOutputRequest,
+        ReadOutputResponse, StartJobRequest, StartJobResponse, WatchJobRequest, WatchJobResponse,
+        jobs_server::Jobs as Service, start_job_request::Work, watch_job_response::Event,
     },
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{STREAM_QUEUE, Services, Stream};
-use crate::{jobs::Job, policy::Principal};
+use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
+use crate::{
+    jobs::{Bounds, Job, Planned, query},
+    policy::Principal,
+};
 
 /// Output in one message.
 const CHUNK: usize = 64 << 10;
 const MAX_READ: usize = 4 << 20;
+/// A job with more tasks is told no more often than this.
+const MANY: usize = 50;
+const MANY_PAUSE: Duration = Duration::from_millis(100);
 
 #[tonic::async_trait]
 impl Service for Services {
@@ -28,26 +34,42 @@ impl Service for Services {
         &self,
         request: Request<StartJobRequest>,
     ) -> Result<Response<StartJobResponse>, Status> {
+        let caller = Caller::of(&request).kind();
         let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
-        let limit = request.time_limit.map(duration).transpose()?;
-        let target = request.target.unwrap_or_default();
+        let bounds = Bounds {
+            time: request.time_limit.map(duration).transpose()?,
+            parallel: usize::try_from(request.parallel).unwrap_or(usize::MAX),
+            max_errors: request
+                .max_errors
+                .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        };
         // A client that leaves before this ends has started nothing; afterwards
         // the job is the daemon's.
-        let target = self.target(&files, target).await?;
-        if principal == Principal::Person {
-            self.accounts.used(&target.session, &target.role);
-        }
-        let job = match request.work {
-            Some(Work::AwsCli(work)) => self.jobs.start_aws_cli(target, work, limit).await?,
-            Some(Work::Ssm(work)) => self.jobs.start_ssm(target, work, limit).await?,
-            None => {
-                return Err(Failure::new(Reason::InvalidArgument, "there is no work to do").into());
+        let planned = if let Some(selection) = request.selection {
+            self.selection(&files, selection).await?
+        } else {
+            let target = request.target.unwrap_or_default();
+            let target = self.target(&files, target).await?;
+            if principal == Principal::Person {
+                self.accounts.used(&target.session, &target.role);
+            }
+            vec![Planned::new(target)]
+        };
+        let nothing = || Failure::new(Reason::InvalidArgument, "there is no work to do");
+        let job = match (request.work.ok_or_else(nothing)?, request.dry_run) {
+            (Work::AwsCli(work), true) => self.jobs.plan_aws_cli(&planned, work)?,
+            (Work::Ssm(work), true) => self.jobs.plan_ssm(planned, work, bounds).await?,
+            (Work::AwsCli(work), false) => {
+                let job = self.jobs.start_aws_cli(planned, work, bounds, caller);
+                job.await?.snapshot()
+            }
+            (Work::Ssm(work), false) => {
+                let job = self.jobs.start_ssm(planned, work, bounds, caller);
+                job.await?.snapshot()
             }
         };
-        Ok(Response::new(StartJobResponse {
-            job: Some(job.snapshot()),
-        }))
+        Ok(Response::new(StartJobResponse { job: Some(job) }))
     }
 
     type WatchStream = Stream<WatchJobResponse>;
@@ -58,11 +80,11 @@ impl Service for Services {
     ) -> Result<Response<Self::WatchStream>, Status> {
         self.admit(&request)?;
         let request = request.into_inner();
-        let job = self.jobs.find(&request.job_id)?;
+        let job = self.jobs.find(&request.job_id).await?;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let closing = self.closing.clone();
         self.tracker.spawn(async move {
-            let watch = Watch::new(job, &sender, !request.without_output);
+            let watch = Watch::new(job, &sender, &request);
             tokio::select! {
                 _ = watch.run() => {} // an error means that the client hung up
                 () = closing.cancelled() => {}
@@ -78,7 +100,7 @@ impl Service for Services {
     ) -> Result<Response<ListJobsResponse>, Status> {
         self.admit(&request)?;
         Ok(Response::new(ListJobsResponse {
-            jobs: self.jobs.list(),
+            jobs: self.jobs.list().await,
         }))
     }
 
@@ -87,7 +109,7 @@ impl Service for Services {
         request: Request<CancelJobRequest>,
     ) -> Result<Response<CancelJobResponse>, Status> {
         self.admit(&request)?;
-        let job = self.jobs.find(&request.into_inner().job_id)?;
+        let job = self.jobs.find(&request.into_inner().job_id).await?;
         job.cancel();
         Ok(Response::new(CancelJobResponse {
             job: Some(job.snapshot()),
@@ -100,20 +122,35 @@ impl Service for Services {
     ) -> Result<Response<ReadOutputResponse>, Status> {
         self.admit(&request)?;
         let request = request.into_inner();
-        let output = self.jobs.output(&request.output_id)?;
-        let stream = match request.stream() {
-            OutputStream::Stderr => OutputStream::Stderr,
-            OutputStream::Stdout | OutputStream::Unspecified => OutputStream::Stdout,
-        };
-        let max = match usize::try_from(request.max_bytes).unwrap_or(MAX_READ) {
-            0 => CHUNK,
-            max => max.min(MAX_READ),
-        };
+        let output = self.jobs.output(&request.output_id).await?;
+        let (stream, most) = (request.stream(), at_most(request.max_bytes));
         Ok(Response::new(ReadOutputResponse {
-            data: output.read(stream, request.offset, max).await?,
+            data: output.read(stream, request.offset, most).await?,
             offset: request.offset,
             total_bytes: output.written(stream),
         }))
+    }
+
+    async fn query_output(
+        &self,
+        request: Request<QueryOutputRequest>,
+    ) -> Result<Response<QueryOutputResponse>, Status> {
+        self.admit(&request)?;
+        let request = request.into_inner();
+        let (stream, most) = (request.stream(), at_most(request.max_bytes));
+        let output = self.jobs.output(&request.output_id).await?;
+        let nothing = || Failure::new(Reason::InvalidArgument, "there is no question");
+        let query = request.query.ok_or_else(nothing)?;
+        let answer = query::ask(&output, stream, query, most).await?;
+        Ok(Response::new(answer))
+    }
+}
+
+/// What a client asks for at once, as far as it gets it.
+fn at_most(max_bytes: u32) -> usize {
+    match usize::try_from(max_bytes).unwrap_or(MAX_READ) {
+        0 => CHUNK,
+        most => most.min(MAX_READ),
     }
 }
 
@@ -132,19 +169,27 @@ impl<'a> Watch<'a> {
     fn new(
         job: Arc<Job>,
         to: &'a mpsc::Sender<Result<WatchJobResponse, Status>>,
-        with_output: bool,
+        request: &WatchJobRequest,
     ) -> Self {
+        let mut offsets = vec![[0; 2]; job.outputs.len()];
+        for from in &request.from {
+            let task = usize::try_from(from.task).unwrap_or(usize::MAX);
+            if let Some(offsets) = offsets.get_mut(task) {
+                offsets[usize::from(from.stream() == OutputStream::Stderr)] = from.offset;
+            }
+        }
         Self {
-            offsets: vec![[0; 2]; job.outputs.len()],
+            offsets,
             job,
             to,
-            with_output,
+            with_output: !request.without_output,
         }
     }
 
     /// The job as it is, output and changes as they come, the job as it ended.
     async fn run(mut self) -> Result<(), HungUp> {
         let (mut state, mut printed) = self.job.watch();
+        let suspended = self.job.suspended();
         // What kind of job it is decides what a client does with the output.
         let mut told = Arc::clone(&state.borrow());
         self.send(Event::Job(self.job.snapshot())).await?;
@@ -163,9 +208,19 @@ impl<'a> Watch<'a> {
             if ended {
                 return Ok(());
             }
+            // A job of thousands of tasks is a large message, and changes all the time.
+            if self.offsets.len() > MANY {
+                tokio::time::sleep(MANY_PAUSE).await;
+            }
             tokio::select! {
                 _ = state.changed() => {}
                 _ = printed.changed(), if self.with_output => {}
+                () = suspended.cancelled() => {
+                    let what = "the daemon stops; the job goes on in AWS, and the next daemon follows it";
+                    let failure = Failure::new(Reason::ShuttingDown, what);
+                    let _ = self.to.send(Err(failure.into())).await; // the client hung up
+                    return Err(HungUp);
+                }
             }
         }
     }

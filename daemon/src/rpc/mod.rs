@@ -6,6 +6,7 @@ mod connection;
 mod credentials;
 mod daemon;
 mod jobs;
+mod selection;
 mod session;
 mod target;
 

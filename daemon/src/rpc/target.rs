@@ -128,7 +128,7 @@ impl Services {
     }
 }
 
-fn missing(what: &str) -> Failure {
+pub(super) fn missing(what: &str) -> Failure {
     Failure::new(Reason::InvalidArgument, format!("no {what} is named"))
         .with(
             key::HINT,

@@ -60,6 +60,7 @@ pub(super) async fn call(
         command: args.command.command.clone(),
         instance_ids: vec![args.instance_id],
         targets: Vec::new(),
+        ..SsmWork::default()
     });
     args.command.run(call, work).await
 }

@@ -112,6 +112,7 @@ impl CommandArgs {
             }),
             work: Some(work),
             time_limit,
+            ..StartJobRequest::default()
         };
         let run = job::run(call, request, max_chars).await?;
         Ok(answer::run(&run, max_chars))

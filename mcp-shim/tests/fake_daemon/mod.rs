@@ -450,4 +450,11 @@ impl v1::jobs_server::Jobs for Script {
     ) -> Result<Response<v1::ReadOutputResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn query_output(
+        &self,
+        _: tonic::Request<v1::QueryOutputRequest>,
+    ) -> Result<Response<v1::QueryOutputResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }

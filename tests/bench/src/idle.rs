@@ -26,6 +26,7 @@ const INDEXED: f64 = 16.0;
 const LIVE: f64 = 24.0;
 /// Until what comes after a login is over: threads for files have ended, connections to AWS are closed.
 const SETTLED: Duration = Duration::from_secs(45);
+const LEFT: Duration = Duration::from_secs(3);
 const WATCHED: Duration = Duration::from_mins(1);
 
 pub async fn rows() -> anyhow::Result<Vec<Row>> {
@@ -52,6 +53,8 @@ async fn memory() -> anyhow::Result<Vec<Row>> {
     let _ = world.awsso(&["daemon", "restart"]).await.ok();
     let mut rows = Vec::new();
     let mut note = async |what: &str, bar| {
+        // What a client needed is given back when it has left.
+        tokio::time::sleep(LEFT).await;
         rows.push(Row::memory(what, resident(pid(&world).await?)?, bar));
         anyhow::Ok(())
     };

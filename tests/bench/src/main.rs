@@ -1,17 +1,21 @@
 //! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
 //! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
 //!
-//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | idle | lifetimes]
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | fanout | fleet | idle | outputs | lifetimes]
 //!
-//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second. `idle` takes two, too: memory with a
-//! large organisation, and a minute in which nothing happens. `lifetimes` takes four, and does assert: SDKs and the
-//! AWS CLI get through three lifetimes of their credentials. It needs the AWS CLI and boto3 as `tests/check` installs them (`PATH`,
-//! `AWSSO_TEST_PYTHON`), and npm for the SDK for JavaScript.
+//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second. `fanout`: one AWS CLI command in 200
+//! accounts, beside xargs. `fleet` takes half a minute: 1,000 instances in one SSM job. `idle` takes two minutes: memory
+//! with a large organisation, and a minute in which nothing happens. `outputs`: 100 MB from one command, stored and read back.
+//! `lifetimes` takes four, and does assert: SDKs and the AWS CLI get through three lifetimes of their credentials. It needs
+//! the AWS CLI and boto3 as `tests/check` installs them (`PATH`, `AWSSO_TEST_PYTHON`), and npm for the SDK for JavaScript.
 
+mod fanout;
 mod figures;
+mod fleet;
 mod idle;
 mod lifetimes;
 mod measure;
+mod outputs;
 mod program;
 mod recording;
 mod scale;
@@ -38,11 +42,14 @@ async fn main() -> anyhow::Result<()> {
             rows.extend(scale::limited_portal().await?);
             return Ok(table::print(&mut out, &rows)?);
         }
+        Some("fanout") => return Ok(table::print(&mut out, &fanout::rows().await?)?),
+        Some("fleet") => return Ok(table::print(&mut out, &fleet::rows().await?)?),
         Some("idle") => return Ok(table::print(&mut out, &idle::rows().await?)?),
+        Some("outputs") => return Ok(table::print(&mut out, &outputs::rows().await?)?),
         Some("lifetimes") => return lifetimes::run(&mut out).await,
-        Some(rounds) => rounds
-            .parse()
-            .context("ROUNDS is a number, or one of the words scale, idle, lifetimes")?,
+        Some(rounds) => rounds.parse().context(
+            "ROUNDS is a number, or one of the words scale, fanout, fleet, idle, outputs, lifetimes",
+        )?,
         None => ROUNDS,
     };
     let mut rows = vec![figures::daemon_start(rounds.div_ceil(4)).await?];

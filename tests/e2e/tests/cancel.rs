@@ -19,7 +19,7 @@ fn waits_for_ever(world: &World) -> (String, pipe::Receiver) {
     (script, receiver)
 }
 
-fn fifo(world: &World, name: &str) -> std::path::PathBuf {
+pub fn fifo(world: &World, name: &str) -> std::path::PathBuf {
     let path = world.dir().join(name);
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());

@@ -153,6 +153,14 @@ async fn a_malformed_argument_ends_with_code_2_and_its_own_words_before_anything
         ),
         (&exec, &["--account", "prod", "--role", ""], "--role"),
         (&exec, &["--account", "prod", "--timeout", "0"], "--timeout"),
+        (
+            &exec,
+            &["--account", "prod", "--all-accounts"],
+            "cannot be used with",
+        ),
+        (&exec, &["--role", "S"], "--account"),
+        (&exec[..3], &["--all-accounts"], "--role"),
+        (&exec, &["--account", "p*", "--parallel", "0"], "--parallel"),
         (&exec[..3], &[], "--account"),
         (&exec[..3], &["--account", "prod"], "--role"),
         (

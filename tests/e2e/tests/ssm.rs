@@ -139,8 +139,9 @@ async fn of_several_instances_all_some_or_none_succeed() {
     );
     let none = none.code(1).says("0 of 3 succeeded");
     assert!(
-        none.stdout
-            .contains(&format!("== {LINUX} (failed, exit 127)")),
+        none.stdout.contains(&format!(
+            "== 2 instances (failed, exit 127): {LINUX}, {LINUX_2}\n"
+        )),
         "{none:#?}"
     );
     // One command for each kind of shell.

@@ -48,6 +48,32 @@ async fn an_invocation_that_is_not_visible_yet_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn twenty_seconds_of_invocation_does_not_exist_are_waited_for() {
+    let world = World::logged_in().await;
+    world
+        .sandbox
+        .faults()
+        .set_visibility_delay(Duration::from_secs(20));
+    let listing = on_linux(&world, "hostname");
+    let getting = start(&world, NO_SSM_INVENTORY, LINUX, "exit 3", &[]);
+    let (listing, getting) = tokio::join!(listing.end(), getting.end());
+    assert_eq!(listing.ok(), "web-1\n");
+    let _ = getting.code(3);
+    assert_eq!(world.sandbox.count(SENT), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_command_that_was_reset_is_not_known_and_not_sent_again() {
+    let world = World::logged_in().await;
+    world.sandbox.faults().reset_next(SENT, 1);
+    let run = on_linux(&world, "hostname").end().await;
+    let _ = run.code(125).says("cannot be known");
+    assert_eq!(newest_task(&world).await["state"], "unknown");
+    assert_eq!(world.sandbox.count(SENT), 1);
+    assert!(world.sandbox.count("ssm.ListCommands") > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_is_offline_is_waited_for_until_the_person_cancels() {
     let world = World::logged_in().await;
     let run = start(&world, ADMIN, OFFLINE, "hostname", &[]);

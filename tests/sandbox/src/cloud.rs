@@ -43,7 +43,9 @@ impl Cloud {
     pub(crate) fn new(config: Config, base_url: String) -> Self {
         Self {
             clock: Clock::default(),
-            organization: Organization::of(config.accounts).with_roles(config.least_roles),
+            organization: Organization::of(config.accounts)
+                .with_roles(config.least_roles)
+                .with_fleet(config.fleet),
             login: Login::new(&config),
             keys: KeyRing::default(),
             signin: SigninTokens::default(),

@@ -14,6 +14,10 @@ pub struct Config {
     pub accounts: usize,
     /// How many roles each account has at least; the organisation's own are two to four.
     pub least_roles: usize,
+    /// How many more instances the first account has; see [`Organization::with_fleet`].
+    ///
+    /// [`Organization::with_fleet`]: crate::Organization::with_fleet
+    pub fleet: usize,
     /// The home region: of the portal, of every instance and bucket. Other regions are empty.
     pub region: String,
     /// Start URLs accepted besides `<base url>/start`.
@@ -52,6 +56,7 @@ impl Default for Config {
             port: 0,
             accounts: 3,
             least_roles: 0,
+            fleet: 0,
             region: "eu-west-1".into(),
             start_urls: Vec::new(),
             token_lifetime: HOUR,

@@ -35,6 +35,8 @@ pub struct Instance {
     pub name: String,
     pub platform: Platform,
     pub reach: Reach,
+    /// Whether bash is there beside `sh`.
+    pub bash: bool,
     pub address: String,
     pub tags: Vec<(String, String)>,
 }
@@ -101,6 +103,14 @@ impl Organization {
                 .roles
                 .extend(more.map(|number| format!("Team{number:02}")));
         }
+        self
+    }
+
+    /// Adds so many instances to the first account: `fleet-0001`, …, each with a tag `Seconds` of 1 to 30. Every tenth
+    /// has no bash, and as many run Windows.
+    #[must_use]
+    pub fn with_fleet(mut self, size: usize) -> Self {
+        self.accounts[0].instances.extend((1..=size).map(machine));
         self
     }
 
@@ -195,6 +205,22 @@ fn production() -> Account {
     }
 }
 
+fn machine(number: usize) -> Instance {
+    let platform = if number % 10 == 5 {
+        Platform::Windows
+    } else {
+        Platform::Linux
+    };
+    let name = format!("fleet-{number:04}");
+    // The first account's own are the ones below.
+    let mut machine = instance(0, 0x100 + number, &name, platform, Reach::Online, "fleet");
+    machine.address = format!("10.200.{}.{}", number / 250, number % 250);
+    machine.bash &= !number.is_multiple_of(10);
+    let seconds = 1 + number * 7 % 30;
+    machine.tags.push(("Seconds".into(), seconds.to_string()));
+    machine
+}
+
 fn small_account(id: &str, name: &str, number: usize) -> Account {
     let slug: String = name
         .chars()
@@ -242,6 +268,7 @@ fn instance(
         name: name.to_owned(),
         platform,
         reach,
+        bash: platform != Platform::Windows,
         address: format!("10.{}.{}.{}", account / 250, account % 250, 10 + suffix),
         tags: vec![
             ("Name".into(), name.into()),
@@ -304,6 +331,18 @@ mod tests {
             assert_eq!(account.roles.len(), 5, "{}", account.name);
             assert!(account.has_role("ReadOnly") && account.has_role("Team05"));
         }
+    }
+
+    #[test]
+    fn a_fleet_is_mixed_and_takes_its_time() {
+        let organization = Organization::of(1).with_fleet(1_000);
+        let fleet = &organization.accounts()[0].instances[6..];
+        assert_eq!(fleet.len(), 1_000);
+        let count = |is: fn(&&Instance) -> bool| fleet.iter().filter(is).count();
+        assert_eq!(count(|it| it.platform == Platform::Windows), 100);
+        assert_eq!(count(|it| it.platform == Platform::Linux && !it.bash), 100);
+        assert!(count(|it| it.tag("Seconds") == Some("1")) > 30);
+        assert!(count(|it| it.tag("Seconds") == Some("30")) > 30);
     }
 
     #[test]

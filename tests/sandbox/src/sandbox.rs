@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +77,11 @@ impl Sandbox {
         self.cloud.clock.advance(by);
     }
 
+    /// The time of the model.
+    pub fn now(&self) -> SystemTime {
+        self.cloud.now()
+    }
+
     /// Makes AWS's clock differ from the host's, in the `Date` header and for signatures.
     pub fn set_clock_skew_seconds(&self, seconds: i64) {
         self.cloud.clock.set_skew_seconds(seconds);
@@ -134,6 +139,11 @@ impl Sandbox {
     /// AWS no longer knows any client registration.
     pub fn forget_clients(&self) {
         self.cloud.login.forget_clients();
+    }
+
+    /// When Systems Manager shows, or showed, that an instance has ended its newest command: by instance id.
+    pub fn command_ends(&self) -> BTreeMap<String, SystemTime> {
+        self.cloud.commands.ends()
     }
 
     /// An access token of a new portal session, without the dance.

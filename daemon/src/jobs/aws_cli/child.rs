@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Command, TASK, internal};
+use super::{Command, internal};
 use crate::{
     credentials::RoleCredentials,
     jobs::{Job, aws_error::SENTENCE, output::Writer},
@@ -46,8 +46,8 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(job: &'a Job) -> Self {
-        let output = &job.outputs[TASK];
+    pub(super) fn new(job: &'a Job, task: usize) -> Self {
+        let output = &job.outputs[task];
         Self {
             job,
             stdout: output.writer(OutputStream::Stdout),
@@ -59,11 +59,12 @@ impl<'a> Run<'a> {
     pub(super) async fn execute(
         &mut self,
         command: &Command,
+        region: &str,
         credentials: &RoleCredentials,
         deadline: Instant,
         stop_all: &CancellationToken,
     ) -> Result<Ended, Failure> {
-        let mut child = command.spawn(credentials)?;
+        let mut child = command.spawn(region, credentials)?;
         let leader = child.id();
         debug!(job = %self.job.id, pid = leader, "AWS CLI started");
         let out = child.stdout.take().expect("stdout is piped");

@@ -32,7 +32,7 @@ pub struct Command {
 }
 
 impl Command {
-    pub fn new(work: AwsCliWork, own: &Environment, region: &str) -> Result<Self, Failure> {
+    pub fn new(work: AwsCliWork, own: &Environment) -> Result<Self, Failure> {
         let words = words::split(&work.command)?;
         let invalid = |what: &str| Failure::new(Reason::InvalidArgument, what);
         match words.first().map(String::as_str) {
@@ -76,10 +76,6 @@ impl Command {
         }
         // A pager would wait for keys that nobody can press.
         environment.insert("AWS_PAGER".into(), OsString::new());
-        // AWS CLI v1 knows the second name only.
-        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-            environment.insert(name.into(), region.into());
-        }
         for (name, value) in own.for_children() {
             environment.insert(name.into(), value.into());
         }
@@ -91,13 +87,19 @@ impl Command {
         })
     }
 
-    pub(super) fn spawn(&self, credentials: &RoleCredentials) -> Result<Child, Failure> {
+    pub(super) fn spawn(
+        &self,
+        region: &str,
+        credentials: &RoleCredentials,
+    ) -> Result<Child, Failure> {
         let keys = &credentials.credentials;
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.words[1..])
             .env_clear()
             .envs(&self.environment)
+            // AWS CLI v1 knows the second name only.
+            .envs(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, region)))
             .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
             .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
             .env(
@@ -190,12 +192,7 @@ mod tests {
         let aws = dir.path().join("aws");
         std::fs::copy("/bin/sh", &aws).unwrap();
         let own = environment(&[("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1")]);
-        let command = Command::new(
-            work("aws s3 ls", dir.path().to_str().unwrap()),
-            &own,
-            "eu-west-1",
-        )
-        .unwrap();
+        let command = Command::new(work("aws s3 ls", dir.path().to_str().unwrap()), &own).unwrap();
         assert_eq!(command.program, aws);
         let names: Vec<_> = command
             .environment
@@ -205,10 +202,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "AWS_DEFAULT_REGION",
                 "AWS_ENDPOINT_URL_SSM",
                 "AWS_PAGER",
-                "AWS_REGION",
                 "HOME",
                 "LC_ALL",
                 "PATH"
@@ -226,11 +221,11 @@ mod tests {
             ("FOO=1 aws s3 ls", Reason::InvalidArgument),
             ("aws s3 ls | cat", Reason::InvalidArgument),
         ] {
-            let failure = Command::new(work(command, "/nowhere"), &own, "x").unwrap_err();
+            let failure = Command::new(work(command, "/nowhere"), &own).unwrap_err();
             assert_eq!(failure.reason, reason, "{command}");
         }
         let mut elsewhere = work("aws s3 ls", "/nowhere");
         elsewhere.working_directory = "relative".into();
-        assert!(Command::new(elsewhere, &own, "x").is_err());
+        assert!(Command::new(elsewhere, &own).is_err());
     }
 }

@@ -5,10 +5,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_ssm::types::CommandInvocation;
 use awsso_proto::v1::{OutputStream, TaskState};
+use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::{DELIVERY_LIMIT, Ssm, SsmError};
+use super::{
+    Ssm, SsmError,
+    result::{
+        PREVIEW_KEPT, STDERR_KEPT, STDOUT_KEPT, has_code, is_cut, is_whole_stdout, is_word_of,
+        meaning,
+    },
+};
 use crate::{
     jobs::{
         Job,
@@ -21,13 +28,8 @@ use crate::{
 const SLACK: Duration = Duration::from_mins(1);
 /// After a cancel AWS gets this long to say what really stopped.
 const CANCEL_LIMIT: Duration = Duration::from_mins(2);
-/// `GetCommandInvocation` keeps this much of a stream, in characters.
-const STDOUT_KEPT: usize = 24_000;
-const STDERR_KEPT: usize = 8_000;
-/// `ListCommandInvocations`' `Output` keeps this much of both.
-const PREVIEW_KEPT: usize = 2_500;
-/// The agent runs these codes as "reboot, then run me again".
-const REBOOT_CODE: i32 = 194;
+/// Calls of one place at the same time; the limiter has the last word.
+const AT_ONCE: usize = 16;
 
 /// One sent command and the tasks that wait for it, by instance.
 #[derive(Debug)]
@@ -41,46 +43,50 @@ pub(super) struct Following<'a> {
     job: &'a Arc<Job>,
     commands: Vec<Sent>,
     sent: Instant,
+    /// What happened last that ends instances soon: sent, or cancelled.
+    stirred: Instant,
     deadline: Instant,
     listing_denied: bool,
 }
 
 impl<'a> Following<'a> {
-    /// `limit` is how long the command itself may run.
-    pub(super) fn new(
-        ssm: &'a Ssm,
-        job: &'a Arc<Job>,
-        commands: Vec<Sent>,
-        limit: Duration,
-    ) -> Self {
+    /// Commands that were sent `age` ago.
+    pub(super) fn new(ssm: &'a Ssm, job: &'a Arc<Job>, commands: Vec<Sent>, age: Duration) -> Self {
+        let now = Instant::now();
+        let most = job.limit + SLACK;
+        let sent = now.checked_sub(age).unwrap_or(now);
         Self {
             ssm,
             job,
             commands,
-            sent: Instant::now(),
-            deadline: Instant::now() + DELIVERY_LIMIT + limit + SLACK,
+            sent,
+            stirred: sent,
+            // However old it is, it is looked at.
+            deadline: now + most.saturating_sub(age).max(SLACK),
             listing_denied: false,
         }
     }
 
     pub(super) async fn until_all_ended(&mut self) {
         let mut cancelled = false;
+        let mut polled = Instant::now();
         while self.commands.iter().any(|sent| !sent.tasks.is_empty()) {
-            let pause = next_poll(self.sent.elapsed());
+            let pause = next_poll(self.stirred.elapsed());
+            // A tick begins a pause after the last one began, however long that took; an AWS that is slow gets rest.
+            let next = (polled + pause).max(Instant::now() + pause / 2);
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.ssm.jobs.0.parts.stop.cancelled() => {
-                    return self.give_up("the daemon stopped; the command goes on in AWS");
-                }
+                () = tokio::time::sleep_until(next) => {}
+                // It goes on in AWS, and the next daemon follows it.
+                () = self.ssm.jobs.0.parts.stop.cancelled() => return self.job.suspended.cancel(),
                 () = self.job.cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.deadline = self.deadline.min(Instant::now() + CANCEL_LIMIT);
                     self.cancel().await;
+                    self.stirred = Instant::now();
+                    self.deadline = self.deadline.min(self.stirred + CANCEL_LIMIT);
                 }
             }
-            for at in 0..self.commands.len() {
-                self.poll(at).await;
-            }
+            polled = Instant::now();
+            self.poll().await;
             if Instant::now() > self.deadline {
                 self.give_up("AWS did not say how it ended");
             }
@@ -98,61 +104,108 @@ impl<'a> Following<'a> {
     /// Best effort: AWS does not promise that the process stops. Polling goes
     /// on, and says what really did.
     async fn cancel(&self) {
-        for sent in self.commands.iter().filter(|sent| !sent.tasks.is_empty()) {
-            let result = self
-                .ssm
-                .call("CancelCommand", Repeat::Freely, |client| {
+        let running = self.commands.iter().filter(|sent| !sent.tasks.is_empty());
+        let cancels: Vec<_> = running
+            .map(|sent| {
+                self.ssm.call("CancelCommand", Repeat::Freely, |client| {
                     client.cancel_command().command_id(&sent.command_id).send()
                 })
-                .await;
-            if let Err(error) = result {
-                warn!(job = %self.job.id, ?error, "the command could not be cancelled");
-            }
+            })
+            .collect();
+        let results: Vec<_> = stream::iter(cancels)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for error in results.into_iter().filter_map(Result::err) {
+            warn!(job = %self.job.id, ?error, "the command could not be cancelled");
         }
     }
 
-    async fn poll(&mut self, at: usize) {
-        if self.commands[at].tasks.is_empty() {
-            return;
+    async fn poll(&mut self) {
+        let (ended, denied) = self.look().await;
+        self.listing_denied |= denied;
+        for (command_id, instance) in ended {
+            let mut commands = self.commands.iter_mut();
+            if let Some(sent) = commands.find(|sent| sent.command_id == command_id) {
+                sent.tasks.remove(&instance);
+            }
+            debug!(job = %self.job.id, instance, "instance ended");
         }
-        if !self.listing_denied {
-            match self.list(at, false).await {
-                Ok(invocations) => {
-                    for invocation in &invocations {
-                        self.seen(at, invocation).await;
+    }
+
+    /// One list per command, and the results of those that have ended: command
+    /// and instance of each that has, and whether lists are denied.
+    async fn look(&self) -> (Vec<(String, String)>, bool) {
+        let waiting = self.commands.iter().filter(|sent| !sent.tasks.is_empty());
+        let looks: Vec<_> = waiting.map(|sent| self.listed(sent)).collect();
+        let listed: Vec<_> = stream::iter(looks)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let denied = listed.iter().any(|it| matches!(it.1, Listed::Denied));
+        let mut ended: Vec<(String, String)> = Vec::new();
+        let mut asked: Vec<(&Sent, &String, usize)> = Vec::new();
+        for (sent, listed) in &listed {
+            for (instance, &task) in &sent.tasks {
+                let seen = match listed {
+                    Listed::NotNow => continue,
+                    Listed::Denied => None,
+                    Listed::Yes(invocations) => {
+                        let is = |it: &&CommandInvocation| it.instance_id() == Some(instance);
+                        match invocations.iter().find(is) {
+                            // What the list still lacks after a while is asked for by name.
+                            None if self.sent.elapsed() <= UNLISTED => continue,
+                            seen => seen,
+                        }
                     }
-                    // What the list still lacks after a while is asked for by name.
-                    if self.sent.elapsed() > UNLISTED {
-                        let listed = |id: &String| {
-                            invocations
-                                .iter()
-                                .any(|seen| seen.instance_id() == Some(id))
-                        };
-                        self.fetch_each(at, |id| !listed(id)).await;
-                    }
-                    return;
+                };
+                match self.seen(seen, task).await {
+                    Seen::Ended => ended.push((sent.command_id.clone(), instance.clone())),
+                    Seen::Ask => asked.push((sent, instance, task)),
+                    Seen::Runs => {}
                 }
-                // SendCommand and GetCommandInvocation suffice.
-                Err(error) if error.is_refusal() => self.listing_denied = true,
-                Err(error) => return self.not_now(&error),
             }
         }
-        self.fetch_each(at, |_| true).await;
+        let results: Vec<_> = asked
+            .into_iter()
+            .map(|(sent, instance, task)| self.result_of(sent, instance, task))
+            .collect();
+        let results = stream::iter(results).buffer_unordered(AT_ONCE);
+        ended.extend(
+            results
+                .filter_map(std::future::ready)
+                .collect::<Vec<_>>()
+                .await,
+        );
+        (ended, denied)
     }
 
-    async fn fetch_each(&mut self, at: usize, which: impl Fn(&String) -> bool) {
-        let waiting = self.commands[at].tasks.clone().into_iter();
-        for (instance, task) in waiting.filter(|(id, _)| which(id)) {
-            self.collect(at, &instance, task).await;
+    async fn listed<'s>(&self, sent: &'s Sent) -> (&'s Sent, Listed) {
+        if self.listing_denied {
+            return (sent, Listed::Denied);
         }
+        let waiting: Vec<&str> = sent.tasks.keys().map(String::as_str).collect();
+        let listed = match self.list(&sent.command_id, &waiting).await {
+            Ok(invocations) => Listed::Yes(invocations),
+            // SendCommand and GetCommandInvocation suffice.
+            Err(error) if error.is_refusal() => Listed::Denied,
+            Err(error) => {
+                self.not_now(&error);
+                Listed::NotNow
+            }
+        };
+        (sent, listed)
     }
 
-    /// Takes an instance's result, if there is one; then nobody asks again.
-    async fn collect(&mut self, at: usize, instance: &str, task: usize) {
-        if let Some(state) = self.fetch(at, instance, task).await {
-            self.commands[at].tasks.remove(instance);
-            info!(job = %self.job.id, instance, state = state.word(), "instance ended");
-        }
+    /// Command and instance, when it has ended.
+    async fn result_of(
+        &self,
+        sent: &Sent,
+        instance: &str,
+        task: usize,
+    ) -> Option<(String, String)> {
+        self.fetch(&sent.command_id, instance, task).await?;
+        Some((sent.command_id.clone(), instance.to_owned()))
     }
 
     fn not_now(&self, error: &SsmError) {
@@ -160,8 +213,12 @@ impl<'a> Following<'a> {
         info!(job = %self.job.id, ?error, "no news from SSM");
     }
 
-    async fn list(&self, at: usize, details: bool) -> Result<Vec<CommandInvocation>, SsmError> {
-        let command_id = &self.commands[at].command_id;
+    /// Until it has those that are waited for: a page that is full may name a next one.
+    async fn list(
+        &self,
+        command_id: &str,
+        waiting: &[&str],
+    ) -> Result<Vec<CommandInvocation>, SsmError> {
         let mut invocations = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -171,7 +228,7 @@ impl<'a> Following<'a> {
                     client
                         .list_command_invocations()
                         .command_id(command_id)
-                        .details(details)
+                        .details(true)
                         .max_results(50)
                         .set_next_token(token.clone())
                         .send()
@@ -179,26 +236,44 @@ impl<'a> Following<'a> {
                 .await?;
             invocations.extend(page.command_invocations.unwrap_or_default());
             token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
+            let has = |id: &&str| invocations.iter().any(|it| it.instance_id() == Some(*id));
+            if token.is_none() || waiting.iter().all(has) {
                 return Ok(invocations);
             }
         }
     }
 
-    async fn seen(&mut self, at: usize, invocation: &CommandInvocation) {
-        let Some(instance) = invocation.instance_id() else {
-            return;
-        };
-        let Some(task) = self.commands[at].tasks.get(instance).copied() else {
-            return;
+    /// What a list says of an instance, and whether more has to be asked.
+    async fn seen(&self, invocation: Option<&CommandInvocation>, task: usize) -> Seen {
+        let Some(invocation) = invocation else {
+            return Seen::Ask;
         };
         let status = invocation.status().map_or("", |status| status.as_str());
         let details = invocation.status_details().unwrap_or_default();
-        self.told(task, status, details);
-        if invocation_state(status, details).is_none() {
-            return;
+        let Some(state) = invocation_state(status, details) else {
+            self.told(task, status, details);
+            return Seen::Runs;
+        };
+        let plugin = match invocation.command_plugins() {
+            [only] => Some(only),
+            _ => None,
+        };
+        match (state, plugin) {
+            (TaskState::Undeliverable | TaskState::Denied, _) => {
+                self.ended(task, state, details);
+                Seen::Ended
+            }
+            (TaskState::Succeeded | TaskState::Failed, Some(plugin))
+                if is_whole_stdout(plugin.output().unwrap_or_default()) =>
+            {
+                let text = plugin.output().unwrap_or_default();
+                self.store(task, OutputStream::Stdout, text, STDOUT_KEPT)
+                    .await;
+                self.exited(task, state, plugin.response_code(), details);
+                Seen::Ended
+            }
+            _ => Seen::Ask,
         }
-        self.collect(at, instance, task).await;
     }
 
     /// A task that is not final shows what AWS calls its state.
@@ -214,8 +289,7 @@ impl<'a> Following<'a> {
     }
 
     /// Asks for one instance's result; `None` while there is none.
-    async fn fetch(&self, at: usize, instance: &str, task: usize) -> Option<TaskState> {
-        let command_id = &self.commands[at].command_id;
+    async fn fetch(&self, command_id: &str, instance: &str, task: usize) -> Option<TaskState> {
         let result = self
             .ssm
             .call("GetCommandInvocation", Repeat::Freely, |client| {
@@ -230,7 +304,7 @@ impl<'a> Following<'a> {
             Ok(result) => result,
             Err(error) if error.code() == "InvocationDoesNotExist" => {
                 // Never listed and never known: it was not created for this instance.
-                if self.listing_denied && self.sent.elapsed() > NOT_YET + DELIVERY_LIMIT {
+                if self.sent.elapsed() > NOT_YET {
                     return Some(self.ended(
                         task,
                         TaskState::Unknown,
@@ -239,7 +313,9 @@ impl<'a> Following<'a> {
                 }
                 return None;
             }
-            Err(error) if error.is_denied() => return self.fetch_preview(at, instance, task).await,
+            Err(error) if error.is_denied() => {
+                return self.fetch_preview(command_id, instance, task).await;
+            }
             Err(error) => {
                 self.not_now(&error);
                 return None;
@@ -257,30 +333,19 @@ impl<'a> Following<'a> {
             .await;
         self.store(task, OutputStream::Stderr, err, STDERR_KEPT)
             .await;
-        let code = Some(result.response_code())
-            .filter(|_| matches!(state, TaskState::Succeeded | TaskState::Failed));
-        let detail = match code {
-            Some(0) => String::new(),
-            Some(REBOOT_CODE) => {
-                "exit 194 asks the SSM agent to reboot the instance and run the command again"
-                    .to_owned()
-            }
-            Some(_) => String::new(),
-            None if is_word_of(state, details) => String::new(),
-            None => details.to_owned(),
-        };
-        self.job.update(task, |task| {
-            task.exit_code = code;
-            task.detail = detail;
-            task.state = state.into();
-        });
+        self.exited(task, state, result.response_code(), details);
         Some(state)
     }
 
     /// Without the right to `GetCommandInvocation` there is still the preview, of
     /// both streams together.
-    async fn fetch_preview(&self, at: usize, instance: &str, task: usize) -> Option<TaskState> {
-        let invocations = match self.list(at, true).await {
+    async fn fetch_preview(
+        &self,
+        command_id: &str,
+        instance: &str,
+        task: usize,
+    ) -> Option<TaskState> {
+        let invocations = match self.list(command_id, &[instance]).await {
             Ok(invocations) => invocations,
             Err(error) if error.is_denied() => {
                 return Some(self.ended(
@@ -308,7 +373,7 @@ impl<'a> Following<'a> {
             .await;
         let code = plugin
             .map(aws_sdk_ssm::types::CommandPlugin::response_code)
-            .filter(|_| matches!(state, TaskState::Succeeded | TaskState::Failed));
+            .filter(|_| has_code(state, details));
         self.job.update(task, |task| {
             task.exit_code = code;
             "the role may not get command invocations: both streams are shown as one"
@@ -316,6 +381,21 @@ impl<'a> Following<'a> {
             task.state = state.into();
         });
         Some(state)
+    }
+
+    /// A state, the code of a process that has one, and what AWS adds.
+    fn exited(&self, task: usize, state: TaskState, code: i32, details: &str) {
+        let code = Some(code).filter(|_| has_code(state, details));
+        let detail = match code {
+            Some(code) => meaning(code),
+            None if is_word_of(state, details) => "",
+            None => details,
+        };
+        self.job.update(task, |task| {
+            task.exit_code = code;
+            detail.clone_into(&mut task.detail);
+            task.state = state.into();
+        });
     }
 
     fn ended(&self, task: usize, state: TaskState, detail: &str) -> TaskState {
@@ -328,10 +408,7 @@ impl<'a> Following<'a> {
         if output.written(stream) > 0 {
             return;
         }
-        // The cap counts characters: a text of just that size is to be counted as cut.
-        let marks = ["--output truncated--", "---Output truncated---"];
-        if text.chars().count() >= kept || marks.iter().any(|mark| text.trim_end().ends_with(mark))
-        {
+        if is_cut(text, kept) {
             output.mark_truncated(stream);
         }
         if let Err(error) = output.writer(stream).write(text.as_bytes()).await {
@@ -342,25 +419,16 @@ impl<'a> Following<'a> {
     }
 }
 
-/// AWS's details say no more than the state does.
-fn is_word_of(state: TaskState, details: &str) -> bool {
-    let letters = |text: &str| {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .collect::<String>()
-            .to_lowercase()
-    };
-    letters(details) == letters(state.word())
+/// What a list says of a command's instances.
+enum Listed {
+    Yes(Vec<CommandInvocation>),
+    Denied,
+    NotNow,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_detail_that_repeats_the_state_is_left_out() {
-        assert!(is_word_of(TaskState::Cancelled, "Cancelled"));
-        assert!(is_word_of(TaskState::TimedOut, "Timed Out"));
-        assert!(!is_word_of(TaskState::TimedOut, "Execution Timed Out"));
-    }
+enum Seen {
+    Runs,
+    Ended,
+    /// Only `GetCommandInvocation` can tell more.
+    Ask,
 }

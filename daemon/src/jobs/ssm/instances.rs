@@ -31,7 +31,7 @@ impl Document {
 }
 
 /// An instance to run on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instance {
     pub id: String,
     /// `None` when the role may not ask: then it is tried.

@@ -3,45 +3,62 @@
 
 mod follow;
 mod instances;
+mod result;
+mod script;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use awsso_proto::{
     Failure, Reason,
     v1::{self, TaskState},
 };
+use futures_util::{StreamExt as _, future::join_all, stream};
 
-use super::{Job, Jobs, Target, aws_error};
+use super::{Bounds, Job, Jobs, Planned, Target, aws_error, resume::Unsure};
 use crate::limiter::{Fault, Lane, Limiter, Repeat};
 use follow::{Following, Sent};
-pub use instances::{Instance, select};
+pub use instances::Instance;
+use script::Script;
 
-/// Delivery, apart from running (`SendCommand`'s `TimeoutSeconds`; AWS takes 30 s and more).
+/// Delivery, apart from running (`SendCommand`'s `TimeoutSeconds`), unless asked for another.
 const DELIVERY_LIMIT: Duration = Duration::from_mins(10);
+/// What AWS takes.
+const DELIVERY_LIMITS: (Duration, Duration) =
+    (Duration::from_secs(30), Duration::from_hours(30 * 24));
 /// `executionTimeout` of the documents; outside of it the agent takes an hour.
 const RUN_LIMITS: (u64, u64) = (5, 172_800);
 /// Instances of one request; a bound, not a goal.
 const MAX_INSTANCES: usize = 1_000;
+/// Accounts and regions that are looked at together.
+const PLACES_AT_ONCE: usize = 16;
+/// Commands of one place that are sent together.
+const SENDS_AT_ONCE: usize = 4;
 
 /// A command for instances, checked.
 #[derive(Debug, Clone)]
 pub struct Work {
-    command: String,
+    script: Script,
     instance_ids: Vec<String>,
     targets: Vec<v1::SsmTarget>,
     limit: Duration,
+    delivery: Duration,
+    bounds: Bounds,
 }
 
 impl Work {
-    pub fn new(work: v1::SsmWork, limit: Duration) -> Result<Self, Failure> {
+    pub fn new(work: v1::SsmWork, limit: Duration, bounds: Bounds) -> Result<Self, Failure> {
         let invalid = |what: String| Err(Failure::new(Reason::InvalidArgument, what));
-        if work.command.trim().is_empty() {
-            return invalid("the command is empty".into());
-        }
-        if work.command.contains('\0') {
-            return invalid("the command holds a NUL character".into());
-        }
+        let script = Script::new(&work)?;
+        let delivery = match work.delivery_limit.map(Duration::try_from) {
+            None => DELIVERY_LIMIT,
+            Some(Ok(limit)) if (DELIVERY_LIMITS.0..=DELIVERY_LIMITS.1).contains(&limit) => limit,
+            Some(_) => return invalid("AWS tries to deliver for 30 seconds to 30 days".into()),
+        };
         let mut instance_ids = work.instance_ids;
         instance_ids.sort();
         instance_ids.dedup();
@@ -67,11 +84,18 @@ impl Work {
         }
         let limit = limit.as_secs().clamp(RUN_LIMITS.0, RUN_LIMITS.1);
         Ok(Self {
-            command: work.command,
+            script,
             instance_ids,
             targets: work.targets,
             limit: Duration::from_secs(limit),
+            delivery,
+            bounds,
         })
+    }
+
+    /// How long it may take until it has ended everywhere: to be delivered, then to run.
+    pub fn limit(&self) -> Duration {
+        self.delivery + self.limit
     }
 }
 
@@ -189,21 +213,167 @@ impl From<SsmError> for Failure {
     }
 }
 
-/// Sends the command, then follows it to the end of every instance.
-pub async fn run(jobs: Jobs, job: Arc<Job>, target: Target, work: Work, instances: Vec<Instance>) {
-    let ssm = Ssm::new(&jobs, &target);
-    let mut commands = Vec::new();
-    for (document, tasks) in send::groups(&instances) {
-        if job.cancel.is_cancelled() {
-            for (task, _) in tasks {
-                job.end(task, TaskState::Cancelled, "cancelled before it was sent");
-            }
-            continue;
-        }
-        commands.extend(send::send(&ssm, &job, &work, document, tasks).await);
+/// The instances that are meant, with whom the command runs there as.
+pub async fn plan(
+    jobs: &Jobs,
+    asked: &[Planned],
+    work: &Work,
+) -> Result<Vec<(Planned, Instance)>, Failure> {
+    if let [only] = asked
+        && let Ok(only) = &only.target
+    {
+        // Who waits for one account hears at once why nothing can be run there.
+        jobs.credentials(only).await?;
+        return Ok(planned(only, instances::select(jobs, only, work).await?));
     }
-    let mut following = Following::new(&ssm, &job, commands, work.limit);
+    let found: Vec<_> = stream::iter(asked.to_vec())
+        .map(|asked| async move {
+            match &asked.target {
+                Ok(target) => Ok((target.clone(), instances::select(jobs, target, work).await)),
+                Err(_) => Err(asked),
+            }
+        })
+        .buffered(PLACES_AT_ONCE)
+        .collect()
+        .await;
+    let mut plan = Vec::new();
+    let mut nothing = None;
+    for found in found {
+        let (target, instances) = match found {
+            Ok(found) => found,
+            Err(refused) => {
+                plan.push((refused, Instance::default()));
+                continue;
+            }
+        };
+        match instances {
+            Ok(instances) => {
+                // An id is of one account: that the others do not know it says nothing.
+                let here = instances.into_iter().filter(|instance| !instance.unknown);
+                plan.extend(planned(&target, here.collect()));
+            }
+            Err(failure) if failure.reason == Reason::NotFound => nothing = Some(failure),
+            Err(failure) => plan.push(refusal(&target, &failure)),
+        }
+    }
+    if asked.iter().any(|asked| asked.target.is_ok()) {
+        let known: BTreeSet<_> = plan.iter().map(|(_, here)| here.id.clone()).collect();
+        let lost = work.instance_ids.iter().filter(|id| !known.contains(*id));
+        plan.extend(lost.map(|id| nowhere(id)));
+    }
+    match nothing {
+        Some(failure) if plan.is_empty() => Err(failure),
+        _ => Ok(plan),
+    }
+}
+
+fn planned(target: &Target, instances: Vec<Instance>) -> Vec<(Planned, Instance)> {
+    let planned = |instance: Instance| {
+        let mut planned = Planned::new(target.clone());
+        planned.instance.clone_from(&instance.id);
+        (planned, instance)
+    };
+    instances.into_iter().map(planned).collect()
+}
+
+/// An account in which nothing can be looked up is a task that says so.
+fn refusal(target: &Target, failure: &Failure) -> (Planned, Instance) {
+    let mut planned = Planned::new(target.clone());
+    let state = match failure.reason {
+        Reason::AccessDenied | Reason::DeniedByPolicy => TaskState::Denied,
+        _ => TaskState::Failed,
+    };
+    let task = v1::Task {
+        state: state.into(),
+        detail: failure.message.clone(),
+        ..planned.task()
+    };
+    planned.target = Err(Box::new(task));
+    (planned, Instance::default())
+}
+
+/// An instance that no account knows is a task that says so.
+fn nowhere(id: &str) -> (Planned, Instance) {
+    let task = v1::Task {
+        instance_id: id.to_owned(),
+        state: TaskState::Undeliverable.into(),
+        detail: "SSM manages it in no account and region that could be asked".to_owned(),
+        ..v1::Task::default()
+    };
+    let planned = Planned {
+        target: Err(Box::new(task)),
+        instance: id.to_owned(),
+    };
+    (planned, Instance::default())
+}
+
+/// Sends the command, then follows it to the end of every instance.
+pub async fn run(jobs: Jobs, job: Arc<Job>, work: Work, instances: Vec<Instance>) {
+    let mut places: Vec<(Target, Vec<(usize, Instance)>)> = Vec::new();
+    for (task, instance) in instances.into_iter().enumerate() {
+        let Some(target) = &job.targets[task] else {
+            continue;
+        };
+        match places.last_mut() {
+            Some((last, tasks)) if last.is_same_place(target) => tasks.push((task, instance)),
+            _ => places.push((target.clone(), vec![(task, instance)])),
+        }
+    }
+    join_all(places.into_iter().map(|(target, tasks)| {
+        let (ssm, job, work) = (Ssm::new(&jobs, &target), &job, &work);
+        async move {
+            let sent = stream::iter(send::groups(tasks))
+                .map(|(document, tasks)| send::send(&ssm, job, work, document, tasks))
+                .buffer_unordered(SENDS_AT_ONCE)
+                .filter_map(std::future::ready)
+                .collect()
+                .await;
+            let now = jobs_now(&ssm);
+            follow(&ssm, job, sent, now).await;
+        }
+    }))
+    .await;
+}
+
+/// Goes on with what an earlier daemon has sent, or may have sent.
+pub(super) async fn go_on(
+    jobs: Jobs,
+    job: Arc<Job>,
+    sent: Vec<(Target, String, BTreeMap<String, usize>)>,
+    unsure: Vec<Unsure>,
+) {
+    let (jobs, job) = (&jobs, &job);
+    let began = job.snapshot().started_at;
+    let began = began.as_ref().and_then(v1::instant);
+    let began = began.unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut places: Vec<(Target, Vec<Sent>)> = Vec::new();
+    for (target, command_id, tasks) in sent {
+        let command = Sent { command_id, tasks };
+        match places.iter_mut().find(|(it, _)| it.is_same_place(&target)) {
+            Some((_, commands)) => commands.push(command),
+            None => places.push((target, vec![command])),
+        }
+    }
+    let known = join_all(places.into_iter().map(|(target, commands)| async move {
+        follow(&Ssm::new(jobs, &target), job, commands, began).await;
+    }));
+    let looked_for = join_all(unsure.into_iter().map(|unsure| async move {
+        let ssm = Ssm::new(jobs, &unsure.target);
+        if let Some(command) = send::find_again(&ssm, job, unsure).await {
+            follow(&ssm, job, vec![command], began).await;
+        }
+    }));
+    futures_util::join!(known, looked_for);
+}
+
+async fn follow(ssm: &Ssm, job: &Arc<Job>, commands: Vec<Sent>, sent_at: SystemTime) {
+    let age = jobs_now(ssm).duration_since(sent_at).unwrap_or_default();
+    let mut following = Following::new(ssm, job, commands, age);
     following.until_all_ended().await;
+}
+
+fn jobs_now(ssm: &Ssm) -> SystemTime {
+    ssm.jobs.0.parts.clock.now()
 }
 
 #[cfg(test)]
@@ -221,8 +391,9 @@ mod tests {
                     values: values.iter().map(|value| (*value).to_owned()).collect(),
                 })
                 .collect(),
+            ..v1::SsmWork::default()
         };
-        Work::new(work, Duration::from_secs(1))
+        Work::new(work, Duration::from_secs(1), Bounds::default())
     }
 
     #[test]
@@ -253,11 +424,29 @@ mod tests {
                 instance_ids: vec!["i-0a1b2c3d4e5f60001".into()],
                 ..v1::SsmWork::default()
             };
-            Work::new(work, Duration::from_secs(seconds))
+            Work::new(work, Duration::from_secs(seconds), Bounds::default())
                 .unwrap()
                 .limit
                 .as_secs()
         };
         assert_eq!((limit(1), limit(60), limit(1_000_000)), (5, 60, 172_800));
+    }
+
+    #[test]
+    fn a_delivery_limit_is_one_that_aws_takes() {
+        let limit = |seconds| {
+            let work = v1::SsmWork {
+                command: "x".into(),
+                instance_ids: vec!["i-0a1b2c3d4e5f60001".into()],
+                delivery_limit: Some(prost_types::Duration { seconds, nanos: 0 }),
+                ..v1::SsmWork::default()
+            };
+            let work = Work::new(work, Duration::from_mins(1), Bounds::default());
+            work.map(|work| (work.delivery.as_secs(), work.limit().as_secs()))
+        };
+        assert_eq!(limit(45).unwrap(), (45, 105));
+        for bad in [29, -1, 30 * 24 * 3600 + 1] {
+            assert_eq!(limit(bad).unwrap_err().reason, Reason::InvalidArgument);
+        }
     }
 }

@@ -4,12 +4,19 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_ssm::types::{CommandFilter, CommandFilterKey};
-use awsso_proto::{Failure, v1::TaskState};
+use awsso_proto::{
+    Failure,
+    v1::{TaskState, timestamp},
+};
 use tracing::{info, warn};
 
-use super::{DELIVERY_LIMIT, Instance, Sent, Ssm, SsmError, Work, instances::Document};
+use super::{Instance, Sent, Ssm, SsmError, Work, instances::Document};
 use crate::{
-    jobs::Job,
+    jobs::{
+        Job,
+        journal::{Event, Sending},
+        resume::Unsure,
+    },
     limiter::{Fault, Repeat},
 };
 
@@ -24,10 +31,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 pub(super) type Group = Vec<(usize, Instance)>;
 
 /// Instances that can share a command.
-pub(super) fn groups(instances: &[Instance]) -> Vec<(Option<Document>, Group)> {
+pub(super) fn groups(instances: Group) -> Vec<(Option<Document>, Group)> {
     let mut known: BTreeMap<Document, Group> = BTreeMap::new();
     let mut groups = Vec::new();
-    for (task, instance) in instances.iter().cloned().enumerate() {
+    for (task, instance) in instances {
         match instance.document {
             Some(document) => known.entry(document).or_default().push((task, instance)),
             None => groups.push((None, vec![(task, instance)])),
@@ -49,6 +56,12 @@ pub(super) async fn send(
     document: Option<Document>,
     tasks: Group,
 ) -> Option<Sent> {
+    if job.cancel.is_cancelled() {
+        for (task, _) in tasks {
+            job.end(task, TaskState::Cancelled, "cancelled before it was sent");
+        }
+        return None;
+    }
     if tasks.iter().any(|(_, instance)| instance.unknown) {
         for (task, _) in tasks {
             job.end(
@@ -99,21 +112,40 @@ async fn send_as(
         .collect();
     // A group has a comment of its own: a job may have several commands.
     let comment = format!("awsso {} {}", job.id, tasks[0].0);
-    let lines: Vec<String> = work.command.lines().map(str::to_owned).collect();
+    let lines = work.script.lines(document);
+    let directory = &work.script.directory;
     let sent_at = ssm.jobs.0.parts.clock.now();
+    // Were this daemon ended now, the next one would look for the command.
+    job.journal.write(Event::Sending(Sending {
+        tasks: tasks
+            .iter()
+            .map(|(task, _)| u32::try_from(*task).unwrap_or(u32::MAX))
+            .collect(),
+        comment: comment.clone(),
+        at: Some(timestamp(sent_at)),
+    }));
+    let bounds = work.bounds;
+    let max_errors = bounds.max_errors;
     let result = ssm
         .call("SendCommand", Repeat::OnlyIfNotDone, |client| {
-            client
+            let sending = client
                 .send_command()
                 .document_name(document.name())
                 .set_instance_ids(Some(ids.clone()))
                 .comment(&comment)
-                .timeout_seconds(i32::try_from(DELIVERY_LIMIT.as_secs()).unwrap_or(i32::MAX))
-                // One instance that fails must not stop the others.
-                .max_errors("100%")
+                .timeout_seconds(i32::try_from(work.delivery.as_secs()).unwrap_or(i32::MAX))
+                // Unless asked for, one instance that fails does not stop the others.
+                .max_errors(max_errors.map_or("100%".to_owned(), |most| most.to_string()))
+                .set_max_concurrency((bounds.parallel > 0).then(|| bounds.parallel.to_string()))
                 .parameters("commands", lines.clone())
-                .parameters("executionTimeout", vec![work.limit.as_secs().to_string()])
-                .send()
+                .parameters("executionTimeout", vec![work.limit.as_secs().to_string()]);
+            if directory.is_empty() {
+                sending.send()
+            } else {
+                sending
+                    .parameters("workingDirectory", vec![directory.clone()])
+                    .send()
+            }
         })
         .await;
     match result {
@@ -129,6 +161,30 @@ async fn send_as(
             look_up(ssm, &comment, sent_at).await
         }
         Err(error) => Err(error),
+    }
+}
+
+/// What an earlier daemon was about to send. Found: it was sent. Not found: who
+/// can say that it is not still on its way?
+pub(super) async fn find_again(ssm: &Ssm, job: &Arc<Job>, unsure: Unsure) -> Option<Sent> {
+    match look_up(ssm, &unsure.comment, unsure.at).await {
+        Ok(command_id) => {
+            for task in unsure.tasks.values() {
+                job.update(*task, |task| task.aws_command_id.clone_from(&command_id));
+            }
+            Some(Sent {
+                command_id,
+                tasks: unsure.tasks,
+            })
+        }
+        Err(error) => {
+            info!(job = %job.id, ?error, "the command was not found");
+            for task in unsure.tasks.into_values() {
+                let why = "the daemon was ended while it sent the command, which was not found afterwards";
+                job.end(task, TaskState::Unknown, why);
+            }
+            None
+        }
     }
 }
 
@@ -244,7 +300,7 @@ mod tests {
         instances.push(instance(120, Some(Document::PowerShell)));
         instances.push(instance(121, None));
         instances.push(instance(122, None));
-        let groups = groups(&instances);
+        let groups = groups(instances.iter().cloned().enumerate().collect());
         let sizes: Vec<_> = groups
             .iter()
             .map(|(document, tasks)| (*document, tasks.len()))

@@ -1,6 +1,6 @@
 //! The commands that were sent and what has become of them. [`CommandBook`] owns them per account and region.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -80,6 +80,17 @@ impl CommandBook {
             .rev()
             .cloned()
             .collect()
+    }
+
+    /// When each instance ends, or ended, its newest command, and a reader can see it.
+    pub(crate) fn ends(&self) -> BTreeMap<String, SystemTime> {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let commands = commands.values().flatten();
+        let ends = commands.flat_map(|command| {
+            let invocations = command.invocations.iter();
+            invocations.map(|it| (it.instance_id.clone(), it.ended().max(command.visible)))
+        });
+        ends.collect()
     }
 
     /// `false` when there is no such command.

@@ -1,11 +1,19 @@
-//! What a script does on a modelled instance: a small table of commands, *never* run on the host. Pure.
+//! What a script does on a modelled instance: a small shell over a table of programs, *never* run on the host. Pure.
 //!
-//! Understood are sequences of simple commands joined by newlines, `;`, `&&` and `||`, quotes, comments, `set -e` and
-//! the redirections `>&2`, `1>&2` and `2>&1` (ignored). What is not in the table is not found, with the shell's text
-//! and code 127.
+//! Understood are sequences of simple commands joined by newlines, `;`, `&&`, `||` and `|`, quotes, comments, the
+//! options `-e`, `-u` and `pipefail`, `export`, `unset`, `$NAME`, `${NAME-}`, `[ -n … ]`, `exec bash "$0"` and the
+//! redirections `>&2`, `1>&2`, `2>&1` (ignored), `>/dev/null`, `2>/dev/null`. The agent runs `sh`, which is no bash:
+//! `[[` and `pipefail` are bash's, and some instances have none. A variable that is not set stays as it is written.
+//! What is not in the table is not found, with the shell's text and code 127.
 
+mod programs;
+mod steps;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
+use self::programs::{fails, not_found, says};
+use self::steps::{Join, LITERAL_DOLLAR, Step, steps};
 use crate::organization::{Instance, Platform};
 
 /// The end of a script, as the agent sees it.
@@ -17,264 +25,255 @@ pub(crate) struct Ran {
     pub(crate) took: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Join {
-    Always,
-    IfOk,
-    IfFailed,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Step {
-    join: Join,
-    words: Vec<String>,
-    to_stderr: bool,
-}
-
 /// Past this a script is cut off, as a disk would be; AWS keeps far less.
 const MOST_OUTPUT: usize = 1 << 20;
+/// The directories of every instance.
+const DIRECTORIES: [&str; 5] = ["/", "/tmp", "/srv", "/usr/bin", "C:\\"];
 
-pub(crate) fn run(instance: &Instance, lines: &[String]) -> Ran {
-    let mut ran = Ran::default();
-    let mut stop_on_error = false;
-    for step in steps(&lines.join("\n")) {
-        let runs = match step.join {
-            Join::Always => true,
-            Join::IfOk => ran.code == 0,
-            Join::IfFailed => ran.code != 0,
-        };
-        if !runs {
-            continue;
-        }
-        let words: Vec<&str> = step.words.iter().map(String::as_str).collect();
-        if let ["exit", code @ ..] = words.as_slice() {
-            // A shell keeps eight bits of it.
-            let code = code
-                .first()
-                .map_or(Some(ran.code), |code| code.parse().ok())
-                .unwrap_or(2);
-            ran.code = if instance.platform == Platform::Windows {
-                code
-            } else {
-                code & 0xff
-            };
-            break;
-        }
-        if let ["set", flags] = words.as_slice() {
-            stop_on_error |= flags.starts_with('-') && flags.contains('e');
-            ran.code = 0;
-            continue;
-        }
-        let one = match instance.platform {
-            Platform::Windows => powershell(instance, &words),
-            Platform::Linux | Platform::MacOs => shell(instance, &words),
-        };
-        let stdout = if step.to_stderr {
-            &mut ran.stderr
-        } else {
-            &mut ran.stdout
-        };
-        stdout.push_str(&one.stdout);
-        ran.stderr.push_str(&one.stderr);
-        ran.took += one.took;
-        ran.code = one.code;
-        if (stop_on_error && ran.code != 0) || ran.stdout.len() > MOST_OUTPUT {
-            break;
-        }
-    }
-    ran
-}
-
-fn shell(instance: &Instance, words: &[&str]) -> Ran {
-    let mac = instance.platform == Platform::MacOs;
-    match words {
-        [] | ["true" | ":" | "cd" | "export", ..] => Ran::default(),
-        ["false"] => Ran {
-            code: 1,
-            ..Ran::default()
-        },
-        ["echo", "-n", rest @ ..] => says(&rest.join(" ")),
-        ["echo", rest @ ..] => says(&(rest.join(" ") + "\n")),
-        ["printf", text, ..] => says(&text.replace("\\n", "\n")),
-        ["hostname"] => says(&format!("{}\n", instance.name)),
-        ["whoami"] => says("root\n"),
-        ["id"] => says("uid=0(root) gid=0(root) groups=0(root)\n"),
-        ["pwd"] => says("/usr/bin\n"),
-        ["uname"] => says(if mac { "Darwin\n" } else { "Linux\n" }),
-        ["uname", "-a"] if mac => says(&format!("Darwin {} 23.6.0 arm64\n", instance.name)),
-        ["uname", "-a"] => says(&format!(
-            "Linux {} 6.1.0-amzn x86_64 GNU/Linux\n",
-            instance.name
-        )),
-        ["uptime"] => {
-            says(" 12:00:00 up 42 days,  3:14,  0 users,  load average: 0.08, 0.03, 0.01\n")
-        }
-        ["df", ..] => says(
-            "Filesystem      Size  Used Avail Use% Mounted on\n\
-             /dev/nvme0n1p1   30G   11G   20G  36% /\n\
-             tmpfs           1.9G     0  1.9G   0% /dev/shm\n",
-        ),
-        ["free", ..] if !mac => says(
-            "               total        used        free      shared  buff/cache   available\n\
-             Mem:            3904         612        1830           1        1461        3066\n\
-             Swap:              0           0           0\n",
-        ),
-        ["sleep", span] => sleeps(span),
-        ["yes", count] => repeats(count),
-        [name, ..] => Ran {
-            stderr: format!("sh: 1: {name}: not found\n"),
-            code: 127,
-            ..Ran::default()
-        },
-    }
-}
-
-fn powershell(instance: &Instance, words: &[&str]) -> Ran {
-    let lower = words
-        .first()
-        .map(|word| word.to_ascii_lowercase())
-        .unwrap_or_default();
-    match (lower.as_str(), words.get(1..).unwrap_or_default()) {
-        ("", _) => Ran::default(),
-        ("hostname", []) => says(&format!("{}\r\n", instance.name)),
-        ("whoami", []) => says("nt authority\\system\r\n"),
-        ("write-output" | "write-host" | "echo", rest) => says(&(rest.join("\r\n") + "\r\n")),
-        ("write-error", rest) => Ran {
-            stderr: format!("{}\r\n", rest.join(" ")),
-            code: 1,
-            ..Ran::default()
-        },
-        ("get-service", _) => says(
-            "Status   Name               DisplayName\r\n------   ----               -----------\r\n\
-             Running  AmazonSSMAgent     Amazon SSM Agent\r\nRunning  W3SVC              World Wide Web Publishing\r\n",
-        ),
-        ("start-sleep", [.., span]) => sleeps(span),
-        ("yes", [count]) => repeats(count),
-        _ => Ran {
-            stderr: format!(
-                "{name} : The term '{name}' is not recognized as the name of a cmdlet, function, script file, or \
-                 operable program.\r\n",
-                name = words[0]
-            ),
-            code: 1,
-            ..Ran::default()
-        },
-    }
-}
-
-fn says(text: &str) -> Ran {
-    Ran {
-        stdout: text.to_owned(),
-        ..Ran::default()
-    }
-}
-
-fn sleeps(span: &str) -> Ran {
-    match span
-        .parse::<f64>()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-    {
-        Some(took) => Ran {
-            took,
-            ..Ran::default()
-        },
-        None => Ran {
-            stderr: format!("sleep: invalid time interval '{span}'\n"),
-            code: 1,
-            ..Ran::default()
-        },
-    }
-}
-
-/// `yes N`: N characters, the last of them a newline.
-fn repeats(count: &str) -> Ran {
-    let count = count
-        .parse::<usize>()
-        .unwrap_or(MOST_OUTPUT)
-        .min(MOST_OUTPUT);
-    says(
-        &"y\n"
-            .chars()
-            .cycle()
-            .skip(count % 2)
-            .take(count)
-            .collect::<String>(),
-    )
-}
-
-fn steps(script: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut step = Step {
-        join: Join::Always,
-        words: Vec::new(),
-        to_stderr: false,
+/// Runs it in a directory; an empty one stands for the agent's own.
+pub(crate) fn run(instance: &Instance, lines: &[String], directory: &str) -> Ran {
+    let directory = if directory.is_empty() {
+        "/usr/bin"
+    } else {
+        directory
     };
-    let mut word: Option<String> = None;
-    let mut letters = script.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let join = match letter {
-            '\'' | '"' => {
-                let text = word.get_or_insert_default();
-                while let Some(quoted) = letters.next_if(|&next| next != letter) {
-                    if letter == '"' && quoted == '\\' {
-                        text.extend(letters.next());
-                    } else {
-                        text.push(quoted);
+    if !DIRECTORIES.contains(&directory) {
+        return fails(
+            1,
+            &format!("chdir {directory}: no such file or directory\n"),
+        );
+    }
+    let script = lines.join("\n");
+    let own = script
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("#!"));
+    let own = own.is_some_and(|interpreter| interpreter.trim_end().ends_with("bash"));
+    let mut shell = Shell {
+        instance,
+        bash: own && instance.bash,
+        variables: HashMap::new(),
+        directory: directory.to_owned(),
+        options: Options::default(),
+        ran: Ran::default(),
+    };
+    if own && !instance.bash {
+        return not_found("bash");
+    }
+    while shell.pass(&steps(&script)) == After::Again {
+        shell.bash = true;
+    }
+    shell.ran
+}
+
+/// What follows a pass over the script.
+#[derive(Debug, PartialEq, Eq)]
+enum After {
+    End,
+    /// `exec bash "$0"`: the same text once more, read by bash.
+    Again,
+}
+
+struct Shell<'a> {
+    instance: &'a Instance,
+    bash: bool,
+    variables: HashMap<String, String>,
+    directory: String,
+    options: Options,
+    ran: Ran,
+}
+
+/// What `set` has set: `-e`, `-u`, `-o pipefail`.
+#[derive(Default)]
+struct Options {
+    errexit: bool,
+    nounset: bool,
+    pipefail: bool,
+}
+
+impl Shell<'_> {
+    fn pass(&mut self, steps: &[Step]) -> After {
+        let windows = self.instance.platform == Platform::Windows;
+        for (at, step) in steps.iter().enumerate() {
+            let next = steps.get(at + 1).map(|next| next.join);
+            let before = self.ran.code;
+            let runs = match step.join {
+                Join::Always | Join::Pipe => true,
+                Join::IfOk => before == 0,
+                Join::IfFailed => before != 0,
+            };
+            if !runs {
+                continue;
+            }
+            let words: Result<Vec<_>, _> = step.words.iter().map(|it| self.expanded(it)).collect();
+            let words = match words {
+                Ok(words) => words,
+                Err(unset) => {
+                    let code = if self.bash { 1 } else { 2 };
+                    return self.ends(code, &format!("sh: 1: {unset}: parameter not set\n"));
+                }
+            };
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            match words.as_slice() {
+                ["exit", code @ ..] => {
+                    let code = code.first().map_or(Some(before), |code| code.parse().ok());
+                    let code = code.unwrap_or(2);
+                    // A shell keeps eight bits of it.
+                    self.ran.code = if windows { code } else { code & 0xff };
+                    return After::End;
+                }
+                // PowerShell, and the last command was no success.
+                ["if", "(-not", "$?)", ..] if windows && before != 0 => return After::End,
+                ["exec", "bash", "_script.sh"] if self.instance.bash => return After::Again,
+                ["exec", program, ..] => {
+                    return self.ends(127, &format!("sh: 1: exec: {program}: not found\n"));
+                }
+                _ => {}
+            }
+            let one = if windows {
+                self.powershell(&words)
+            } else {
+                self.unix(&words)
+            };
+            self.ran.code = match (step.join, one.code) {
+                (Join::Pipe, 0) if self.options.pipefail => before,
+                (_, code) => code,
+            };
+            self.print(step, &one, next == Some(Join::Pipe));
+            let is_last_of_list = matches!(next, None | Some(Join::Always));
+            let failed = self.options.errexit && self.ran.code != 0 && is_last_of_list;
+            if failed || self.ran.stdout.len() > MOST_OUTPUT {
+                return After::End;
+            }
+        }
+        if windows {
+            // A script file of PowerShell that does not say `exit`.
+            self.ran.code = 0;
+        }
+        After::End
+    }
+
+    fn ends(&mut self, code: i32, stderr: &str) -> After {
+        self.ran.stderr += stderr;
+        self.ran.code = code;
+        After::End
+    }
+
+    fn print(&mut self, step: &Step, one: &Ran, is_piped: bool) {
+        if step.to_stderr {
+            self.ran.stderr += &one.stdout;
+        } else if !step.no_stdout && !is_piped {
+            self.ran.stdout += &one.stdout;
+        }
+        if !step.no_stderr {
+            self.ran.stderr += &one.stderr;
+        }
+        self.ran.took += one.took;
+    }
+
+    /// What the shell itself does, and then the programs.
+    fn unix(&mut self, words: &[&str]) -> Ran {
+        let truth = |is: bool| Ran {
+            code: i32::from(!is),
+            ..Ran::default()
+        };
+        match words {
+            ["set", options @ ..] | ["command", "set", options @ ..] => self.set(options),
+            ["command", "-v", "bash"] if self.instance.bash => says("/usr/bin/bash\n"),
+            ["command", "-v", ..] => truth(false),
+            ["[", "-z", word, "]"] => truth(word.is_empty()),
+            ["[", "-n", word, "]"] => truth(!word.is_empty()),
+            ["[[", left, "==", right, "]]"] if self.bash => truth(left == right),
+            ["export", assignment] => {
+                if let Some((name, value)) = assignment.split_once('=') {
+                    self.variables.insert(name.to_owned(), value.to_owned());
+                }
+                Ran::default()
+            }
+            ["unset", name] => {
+                self.variables.remove(*name);
+                Ran::default()
+            }
+            ["cd", directory] if DIRECTORIES.contains(directory) => {
+                (*directory).clone_into(&mut self.directory);
+                Ran::default()
+            }
+            ["cd", directory] => fails(2, &format!("sh: 1: cd: can't cd to {directory}\n")),
+            ["pwd"] => says(&format!("{}\n", self.directory)),
+            words => programs::unix(self.instance, words),
+        }
+    }
+
+    fn powershell(&mut self, words: &[&str]) -> Ran {
+        match words {
+            ["$ErrorActionPreference", "=", "Stop"] => {
+                self.options.errexit = true;
+                Ran::default()
+            }
+            ["[Console]::OutputEncoding" | "if", ..] => Ran::default(),
+            ["pwd"] => says(&format!("{}\r\n", self.directory)),
+            words => programs::powershell(self.instance, words),
+        }
+    }
+
+    fn set(&mut self, options: &[&str]) -> Ran {
+        let mut options = options.iter();
+        while let Some(flags) = options.next() {
+            self.options.errexit |= flags.contains('e');
+            self.options.nounset |= flags.contains('u');
+            if flags.ends_with('o') {
+                match options.next() {
+                    Some(&"pipefail") if self.bash => self.options.pipefail = true,
+                    option => {
+                        let option = option.unwrap_or(&"");
+                        return fails(2, &format!("sh: 1: set: Illegal option -o {option}\n"));
                     }
                 }
-                letters.next();
-                continue;
             }
-            '#' if word.is_none() => {
-                while letters.next_if(|&next| next != '\n').is_some() {}
-                continue;
-            }
-            '\\' => {
-                word.get_or_insert_default()
-                    .extend(letters.next().filter(|&next| next != '\n'));
-                continue;
-            }
-            '\n' | ';' => Join::Always,
-            '&' if letters.next_if_eq(&'&').is_some() => Join::IfOk,
-            '|' if letters.next_if_eq(&'|').is_some() => Join::IfFailed,
-            blank if blank.is_whitespace() => {
-                end_word(&mut step, &mut word);
-                continue;
-            }
-            other => {
-                word.get_or_insert_default().push(other);
-                continue;
-            }
-        };
-        end_word(&mut step, &mut word);
-        let next = Step {
-            join,
-            words: Vec::new(),
-            to_stderr: false,
-        };
-        let done = std::mem::replace(&mut step, next);
-        if done.words.is_empty() {
-            // An empty line joins nothing, but `a &&` at a line's end still waits for its command.
-            if done.join != Join::Always {
-                step.join = done.join;
-            }
-        } else {
-            steps.push(done);
         }
+        Ran::default()
     }
-    end_word(&mut step, &mut word);
-    if !step.words.is_empty() {
-        steps.push(step);
-    }
-    steps
-}
 
-fn end_word(step: &mut Step, word: &mut Option<String>) {
-    match word.take().as_deref() {
-        None | Some("2>&1") => {}
-        Some(">&2" | "1>&2") => step.to_stderr = true,
-        Some(text) => step.words.push(text.to_owned()),
+    /// With its variables; or the one that should have been set.
+    fn expanded(&self, word: &str) -> Result<String, String> {
+        let mut text = String::new();
+        let mut rest = word;
+        while let Some((before, after)) = rest.split_once('$') {
+            text += before;
+            let braced = after.strip_prefix('{').and_then(|it| it.split_once('}'));
+            let (name, default, left) = if let Some((inner, left)) = braced {
+                let (name, default) = inner
+                    .split_once('-')
+                    .map_or((inner, None), |(name, default)| (name, Some(default)));
+                (name, default, left)
+            } else {
+                let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = after.find(|c| !fits(c)).unwrap_or(after.len());
+                (&after[..end], None, &after[end..])
+            };
+            match (self.variable(name), default) {
+                (Some(value), _) => text += value,
+                (None, Some(default)) => text += default,
+                (None, None) if self.options.nounset && !name.is_empty() => {
+                    return Err(name.to_owned());
+                }
+                (None, None) => {
+                    text.push('$');
+                    text += &after[..after.len() - left.len()];
+                }
+            }
+            rest = left;
+        }
+        text += rest;
+        Ok(text.replace(LITERAL_DOLLAR, "$"))
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        match name {
+            "0" => Some("_script.sh"),
+            "BASH_VERSION" => self.bash.then_some("5.2.15(1)-release"),
+            name => self.variables.get(name).map(String::as_str),
+        }
     }
 }
 
@@ -288,7 +287,18 @@ mod tests {
         run(
             &organization.accounts()[0].instances[number],
             &[script.to_owned()],
+            "",
         )
+    }
+
+    /// As the tenth of a fleet.
+    fn without_bash(script: &str) -> Ran {
+        let organization = Organization::of(1).with_fleet(10);
+        let instances = &organization.accounts()[0].instances;
+        let lean = instances
+            .iter()
+            .find(|it| it.platform == Platform::Linux && !it.bash);
+        run(lean.unwrap(), &[script.to_owned()], "")
     }
 
     #[test]
@@ -310,6 +320,39 @@ mod tests {
             ("set -e\nfalse\necho never", "", "", 1),
             ("exit 256", "", "", 0),
             ("yes 5", "\ny\ny\n", "", 0),
+            (
+                "echo \"$HOME|c\" '$0' \"$0\"",
+                "$HOME|c $0 _script.sh\n",
+                "",
+                0,
+            ),
+            ("false | true", "", "", 0),
+            (
+                "set -e\nfalse || true\nfalse && true\necho on",
+                "on\n",
+                "",
+                0,
+            ),
+            (
+                "set -u\necho $NOPE\necho on",
+                "",
+                "sh: 1: NOPE: parameter not set\n",
+                2,
+            ),
+            (
+                "set -o pipefail",
+                "",
+                "sh: 1: set: Illegal option -o pipefail\n",
+                2,
+            ),
+            ("[[ a == a ]]", "", "sh: 1: [[: not found\n", 127),
+            ("#!/bin/bash\n[[ a == a ]] && echo yes", "yes\n", "", 0),
+            (
+                "#!/bin/bash\nset -euo pipefail\nfalse | true\necho on",
+                "",
+                "",
+                1,
+            ),
             ("", "", "", 0),
         ] {
             let ran = on(0, script);
@@ -319,6 +362,27 @@ mod tests {
                 "{script:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_script_can_go_on_in_bash_where_there_is_bash() {
+        let again = "[ -z \"${IN-}\" ] && command -v bash >/dev/null 2>&1 && export IN=1 && exec bash \"$0\"\n\
+                     echo \"${BASH_VERSION-sh}\"";
+        assert_eq!(on(0, again).stdout, "5.2.15(1)-release\n");
+        assert_eq!(without_bash(again).stdout, "sh\n");
+        let bash = "exec bash \"$0\"\necho never";
+        let ran = without_bash(bash);
+        assert_eq!((ran.stdout.as_str(), ran.code), ("", 127));
+    }
+
+    #[test]
+    fn a_script_runs_where_it_is_told() {
+        let organization = Organization::of(1);
+        let web = &organization.accounts()[0].instances[0];
+        let ran = |directory| run(web, &["pwd".to_owned()], directory);
+        assert_eq!(ran("").stdout, "/usr/bin\n");
+        assert_eq!(ran("/srv").stdout, "/srv\n");
+        assert_eq!(ran("/nowhere").code, 1);
     }
 
     #[test]
@@ -339,5 +403,8 @@ mod tests {
         assert_eq!(on(2, "Write-Output hi").stdout, "hi\r\n");
         assert_eq!(on(2, "exit 3010").code, 3010);
         assert!(on(2, "uptime").stderr.contains("not recognized"));
+        assert_eq!(on(2, "uptime").code, 0);
+        assert_eq!(on(2, "uptime\nif (-not $?) { exit 1 }").code, 1);
+        assert_eq!(on(2, "hostname\nif (-not $?) { exit 1 }").code, 0);
     }
 }

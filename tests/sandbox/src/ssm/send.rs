@@ -67,7 +67,7 @@ impl Desk<'_> {
                 ),
             )
         })?;
-        let (script, execution_timeout) = read_parameters(&request.parameters)?;
+        let work = read_parameters(&request.parameters)?;
         let instances = self.meant(&request, &document)?;
         let standing = self.cloud.faults.standing();
         let now = self.cloud.now();
@@ -84,12 +84,12 @@ impl Desk<'_> {
         };
         let ran: Vec<Ran> = instances
             .iter()
-            .map(|instance| outcome(instance, &document, &script))
+            .map(|instance| outcome(instance, &document, &work))
             .collect();
         let prospects: Vec<Prospect> = instances
             .iter()
             .zip(&ran)
-            .map(|(instance, ran)| prospect(instance, &document, ran, execution_timeout))
+            .map(|(instance, ran)| prospect(instance, &document, ran, work.timeout))
             .collect();
         let invocations = schedule::schedule(&prospects, &terms)
             .into_iter()
@@ -239,8 +239,15 @@ fn check_shape(request: &SendCommand) -> Result<(), Refusal> {
     }
 }
 
-/// The script and its time limit.
-fn read_parameters(parameters: &Map<String, Value>) -> Result<(Vec<String>, Duration), Refusal> {
+/// What the parameters of the documents say.
+#[derive(Debug, PartialEq, Eq)]
+struct Work {
+    lines: Vec<String>,
+    directory: String,
+    timeout: Duration,
+}
+
+fn read_parameters(parameters: &Map<String, Value>) -> Result<Work, Refusal> {
     const KNOWN: [&str; 3] = ["commands", "workingDirectory", "executionTimeout"];
     if let Some(unknown) = parameters
         .keys()
@@ -286,10 +293,20 @@ fn read_parameters(parameters: &Map<String, Value>) -> Result<(Vec<String>, Dura
     } else {
         DEFAULT_EXECUTION_TIMEOUT
     };
-    Ok((commands, Duration::from_secs(seconds)))
+    let directory = strings("workingDirectory")?.unwrap_or_default();
+    if directory.len() > 1 {
+        return Err(invalid(
+            "Parameter workingDirectory is a single string.".into(),
+        ));
+    }
+    Ok(Work {
+        lines: commands,
+        directory: directory.into_iter().next().unwrap_or_default(),
+        timeout: Duration::from_secs(seconds),
+    })
 }
 
-fn outcome(instance: &Instance, document: &Document, lines: &[String]) -> Ran {
+fn outcome(instance: &Instance, document: &Document, work: &Work) -> Ran {
     if document.plugin == "aws:runPowerShellScript" && instance.platform != Platform::Windows {
         return Ran {
             stderr: "sh: 1: pwsh: not found\n".into(),
@@ -297,7 +314,7 @@ fn outcome(instance: &Instance, document: &Document, lines: &[String]) -> Ran {
             ..Ran::default()
         };
     }
-    script::run(instance, lines)
+    script::run(instance, &work.lines, &work.directory)
 }
 
 fn prospect(
@@ -362,6 +379,11 @@ mod tests {
         let read = |value: Value| {
             read_parameters(value.as_object().unwrap()).map_err(|refusal| refusal.code)
         };
+        let hour = || Work {
+            lines: vec!["a".into()],
+            directory: String::new(),
+            timeout: Duration::from_hours(1),
+        };
         assert_eq!(read(json!({})), Err("InvalidParameters"));
         assert_eq!(
             read(json!({"commands": ["a"], "command": ["b"]})),
@@ -371,15 +393,8 @@ mod tests {
             read(json!({"commands": "a"})),
             Err("SerializationException")
         );
-        assert_eq!(
-            read(json!({"commands": ["a"]})),
-            Ok((vec!["a".into()], Duration::from_hours(1)))
-        );
+        assert_eq!(read(json!({"commands": ["a"]})), Ok(hour()));
         let short = read(json!({"commands": ["a"], "executionTimeout": ["2"]}));
-        assert_eq!(
-            short,
-            Ok((vec!["a".into()], Duration::from_hours(1))),
-            "too short for the agent"
-        );
+        assert_eq!(short, Ok(hour()), "too short for the agent");
     }
 }
