@@ -16,7 +16,9 @@ pub const NOT_YET: Duration = Duration::from_mins(1);
 pub fn next_poll(age: Duration) -> Duration {
     match age.as_secs() {
         0 => Duration::from_millis(300),
-        1..30 => Duration::from_secs(1),
+        // Not a second: what takes whole seconds would always end just after a look.
+        1..10 => Duration::from_millis(750),
+        10..30 => Duration::from_millis(1_250),
         30..120 => Duration::from_secs(2),
         120..600 => Duration::from_secs(5),
         _ => Duration::from_secs(15),
@@ -111,6 +113,6 @@ mod tests {
             .map(|age| next_poll(Duration::from_secs(age)))
             .into();
         assert!(pauses.is_sorted());
-        assert!(next_poll(Duration::from_secs(10)) <= Duration::from_secs(1));
+        assert!(next_poll(Duration::from_secs(9)) < Duration::from_secs(1));
     }
 }
