@@ -4,7 +4,7 @@
 use crate::keys::{Caller, Origin};
 use crate::session_policy::Verdict;
 
-/// Says why not in AWS's words, to follow "is not authorized to perform: <action>". An action is one of IAM's,
+/// Says why not in AWS's words, to follow "is not authorized to perform: ACTION". An action is one of IAM's,
 /// `ssm:SendCommand`.
 pub(crate) fn check(caller: &Caller, action: &str) -> Result<(), String> {
     // AWS: this one needs no permission and cannot be denied.
