@@ -140,10 +140,7 @@ impl Job {
         }
         let others: Vec<String> = failure.roles().into_iter().map(str::to_owned).collect();
         self.update(task, |task| {
-            task.state = match failure.reason {
-                Reason::AccessDenied | Reason::DeniedByPolicy => TaskState::Denied.into(),
-                _ => TaskState::Failed.into(),
-            };
+            task.state = end_of(failure).into();
             task.detail.clone_from(&failure.message);
             task.other_roles = others;
         });
@@ -166,6 +163,14 @@ impl Job {
         for output in &self.outputs {
             output.remove();
         }
+    }
+}
+
+/// How a task ends that could not be done because of this.
+pub(super) fn end_of(failure: &Failure) -> TaskState {
+    match failure.reason {
+        Reason::AccessDenied | Reason::DeniedByPolicy => TaskState::Denied,
+        _ => TaskState::Failed,
     }
 }
 

@@ -14,7 +14,6 @@ use super::{STREAM_QUEUE, Services, Stream};
 use crate::{
     credentials::{Endpoint, Source},
     jobs::Target,
-    policy,
 };
 
 #[tonic::async_trait]
@@ -23,12 +22,9 @@ impl Service for Services {
         &self,
         request: Request<GetCredentialsRequest>,
     ) -> Result<Response<GetCredentialsResponse>, Status> {
-        let (principal, files) = self.admit(&request)?;
-        policy::person_only(principal, "hold credentials")?;
+        let files = self.admit_person(&request, "hold credentials")?;
         let request = request.into_inner();
-        let target = self
-            .target(&files, request.target.unwrap_or_default())
-            .await?;
+        let target = self.target(&files, request.target).await?;
         let held = self.broker.get(&target.session, &target.role).await?;
         if !request.unattended {
             self.accounts.used(&target.session, &target.role);
@@ -51,12 +47,9 @@ impl Service for Services {
         &self,
         request: Request<OpenEndpointRequest>,
     ) -> Result<Response<Self::OpenEndpointStream>, Status> {
-        let (principal, files) = self.admit(&request)?;
-        policy::person_only(principal, "hold credentials")?;
+        let files = self.admit_person(&request, "hold credentials")?;
         let request = request.into_inner();
-        let target = self
-            .target(&files, request.target.unwrap_or_default())
-            .await?;
+        let target = self.target(&files, request.target).await?;
         let source = Source {
             broker: self.broker.clone(),
             session: target.session,
@@ -98,12 +91,9 @@ impl Service for Services {
         &self,
         request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
-        let (principal, files) = self.admit(&request)?;
-        policy::person_only(principal, "sign in to the console")?;
+        let files = self.admit_person(&request, "sign in to the console")?;
         let request = request.into_inner();
-        let target = self
-            .target(&files, request.target.unwrap_or_default())
-            .await?;
+        let target = self.target(&files, request.target).await?;
         let Target {
             session,
             role,

@@ -49,8 +49,7 @@ impl Service for Services {
         let planned = if let Some(selection) = request.selection {
             self.selection(&files, selection).await?
         } else {
-            let target = request.target.unwrap_or_default();
-            let target = self.target(&files, target).await?;
+            let target = self.target(&files, request.target).await?;
             if principal == Principal::Person {
                 self.accounts.used(&target.session, &target.role);
             }

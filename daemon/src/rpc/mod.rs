@@ -84,4 +84,11 @@ impl Services {
         policy::admit(principal, &files)?;
         Ok((principal, files))
     }
+
+    /// The same for what only a person may do.
+    fn admit_person<T>(&self, request: &Request<T>, what: &str) -> Result<Files, Failure> {
+        let (principal, files) = self.admit(request)?;
+        policy::person_only(principal, what)?;
+        Ok(files)
+    }
 }

@@ -19,8 +19,9 @@ impl Services {
     pub(super) async fn target(
         &self,
         files: &Files,
-        target: v1::Target,
+        target: Option<v1::Target>,
     ) -> Result<Target, Failure> {
+        let target = target.unwrap_or_default();
         let mut reference = target.session.unwrap_or_default();
         let configured = files.settings.roles.get(&target.role);
         let configured = configured.filter(|role| match target.account.as_str() {

@@ -19,14 +19,11 @@ const COMMAND: [&str; 3] = ["aws", "sts", "get-caller-identity"];
 const BAR: f64 = 1.15;
 
 pub async fn rows() -> anyhow::Result<Vec<Row>> {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         accounts: ACCOUNTS,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     let list = ready(&world).await?;
     // In turns: a machine's mood is both sides'.
     let (mut ours, mut bare) = (Vec::new(), Vec::new());

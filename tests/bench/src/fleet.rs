@@ -36,14 +36,11 @@ const QUICK: Duration = Duration::from_secs(10);
 type Heard = HashMap<String, SystemTime>;
 
 pub async fn rows() -> anyhow::Result<Vec<Row>> {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         fleet: INSTANCES,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     world.sandbox.faults().set_latency(LATENCY);
     let client = world.connect(ClientKind::Cli).await;
     let reply = client.jobs().start(request(&world)).await?.into_inner();

@@ -40,15 +40,12 @@ async fn pid(world: &World) -> anyhow::Result<u32> {
 }
 
 async fn memory() -> anyhow::Result<Vec<Row>> {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         accounts: ACCOUNTS,
         least_roles: ROLES,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     let _ = world.awsso(&["ls-accounts", "--json"]).await.ok();
     let _ = world.awsso(&["daemon", "restart"]).await.ok();
     let mut rows = Vec::new();

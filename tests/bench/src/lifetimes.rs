@@ -123,14 +123,11 @@ async fn installed() -> anyhow::Result<TempDir> {
 }
 
 async fn client(sdk: Sdk<'_>, source: Source, span: Duration) -> anyhow::Result<Told> {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         credential_lifetime: LIFETIME,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     let what = format!("{}, {}", sdk.name(), source.name());
     let output = command(&world, sdk, source, span).output().await?;
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -32,15 +32,11 @@ const CONNECTIONS: usize = 50;
 const RUSH: Duration = Duration::from_secs(3);
 
 async fn world() -> World {
-    let world = World::with(Config {
+    World::logged_in_to(Config {
         accounts: ACCOUNTS,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
-    .await;
-    world.login().await;
-    world
+    .await
 }
 
 pub fn asking(world: &World, account: &str, role: &str) -> GetCredentialsRequest {

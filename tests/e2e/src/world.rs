@@ -29,10 +29,15 @@ pub struct World {
 impl World {
     /// A sandbox that approves every login at once.
     pub async fn new() -> Self {
+        Self::approving(Config::default()).await
+    }
+
+    /// Such a sandbox, otherwise configured like this.
+    async fn approving(config: Config) -> Self {
         Self::with(Config {
             auto_approve: Some(Duration::ZERO),
             interval: Duration::from_secs(1),
-            ..Config::default()
+            ..config
         })
         .await
     }
@@ -61,9 +66,23 @@ impl World {
 
     /// A world whose person is logged in.
     pub async fn logged_in() -> Self {
-        let world = Self::new().await;
+        Self::logged_in_to(Config::default()).await
+    }
+
+    /// The same, with a sandbox that is configured like this.
+    pub async fn logged_in_to(config: Config) -> Self {
+        let world = Self::approving(config).await;
         world.login().await;
         world
+    }
+
+    /// The same, in an organisation of so many accounts.
+    pub async fn of_accounts(accounts: usize) -> Self {
+        Self::logged_in_to(Config {
+            accounts,
+            ..Config::default()
+        })
+        .await
     }
 
     pub async fn login(&self) {

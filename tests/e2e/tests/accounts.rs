@@ -8,7 +8,6 @@ use std::{
 use awsso_e2e::{
     World,
     known::{PRODUCTION, STAGING},
-    sandbox::Config,
 };
 use serde_json::Value;
 
@@ -16,18 +15,6 @@ mod terminal;
 
 const LIST: &str = "sso.ListAccounts";
 const ROLES: &str = "sso.ListAccountRoles";
-
-async fn world_of(accounts: usize) -> World {
-    let world = World::with(Config {
-        accounts,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
-        ..Config::default()
-    })
-    .await;
-    world.login().await;
-    world
-}
 
 async fn list(world: &World, more: &[&str]) -> Vec<Value> {
     let args = [&["ls-accounts", "--json"], more].concat();
@@ -55,7 +42,7 @@ fn assert_complete(world: &World, listed: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_any_size_give_every_account_and_role_once() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     for size in 2..=7 {
         world.sandbox.faults().set_page_size(size);
         world.sandbox.reset_counts();
@@ -68,7 +55,7 @@ async fn pages_of_any_size_give_every_account_and_role_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_are_asked_for_together_but_not_all_at_once() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     world
         .sandbox
         .faults()
@@ -81,7 +68,7 @@ async fn roles_are_asked_for_together_but_not_all_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_list_asks_aws_nothing_and_a_refresh_asks_it_all() {
-    let world = world_of(3).await;
+    let world = World::of_accounts(3).await;
     let first = list(&world, &[]).await;
     assert_eq!(
         (world.sandbox.count(LIST), world.sandbox.count(ROLES)),
@@ -101,7 +88,7 @@ async fn a_second_list_asks_aws_nothing_and_a_refresh_asks_it_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_list_that_fails_is_that_accounts_error_and_nobody_elses() {
-    let world = world_of(12).await;
+    let world = World::of_accounts(12).await;
     // A 403 is an answer: asking again would not help.
     world.sandbox.faults().fail_next(ROLES, 1, 403);
     let listed = list(&world, &[]).await;
@@ -118,7 +105,7 @@ async fn a_role_list_that_fails_is_that_accounts_error_and_nobody_elses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portal_that_throttles_or_stumbles_is_only_slower() {
-    let world = world_of(40).await;
+    let world = World::of_accounts(40).await;
     let faults = world.sandbox.faults();
     faults.throttle_next(LIST, 2);
     faults.throttle_next(ROLES, 3);
@@ -135,7 +122,7 @@ async fn a_portal_that_throttles_or_stumbles_is_only_slower() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_accounts_take_far_less_than_one_after_the_other() {
-    let world = world_of(1_000).await;
+    let world = World::of_accounts(1_000).await;
     // So slow that the time of this machine hardly counts.
     let latency = Duration::from_millis(100);
     world.sandbox.faults().set_latency(latency);
@@ -152,7 +139,7 @@ async fn a_thousand_accounts_take_far_less_than_one_after_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_aws_has_ended_needs_a_login() {
-    let world = world_of(3).await;
+    let world = World::of_accounts(3).await;
     assert_complete(&world, &list(&world, &[]).await);
     world.sandbox.revoke_tokens();
     let _ = world
@@ -164,7 +151,7 @@ async fn a_session_that_aws_has_ended_needs_a_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_daemon_knows_the_accounts_until_a_logout() {
-    let world = world_of(3).await;
+    let world = World::of_accounts(3).await;
     assert_complete(&world, &list(&world, &[]).await);
     let asked = world.sandbox.count(LIST);
     let _ = world.awsso(&["daemon", "restart"]).await.ok();
@@ -182,7 +169,7 @@ async fn a_new_daemon_knows_the_accounts_until_a_logout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_can_be_of_those_that_a_word_means() {
-    let world = world_of(9).await;
+    let world = World::of_accounts(9).await;
     world.configure(&format!("[aliases]\nlive = \"{PRODUCTION}\"\n"));
     let all = list(&world, &[]).await;
     let of = |names: &[&str]| -> Vec<_> {
@@ -208,7 +195,7 @@ async fn a_list_can_be_of_those_that_a_word_means() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_told_which_accounts_are_new_and_which_are_gone() {
-    let world = world_of(3).await;
+    let world = World::of_accounts(3).await;
     assert_complete(&world, &list(&world, &[]).await);
     let _ = world.awsso(&["daemon", "stop"]).await.ok();
     let mut kept = std::fs::read_dir(world.state().join("index")).unwrap();
@@ -244,7 +231,7 @@ fn without_age(line: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_account_is_answered_before_the_roles_of_all_are_known() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     world
         .sandbox
         .faults()

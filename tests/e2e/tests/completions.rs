@@ -10,7 +10,6 @@ use std::{
 use awsso_e2e::{
     World, bin, finish,
     known::{ADMIN, PRODUCTION, READ_ONLY},
-    sandbox::Config,
 };
 use tokio::process::Command;
 
@@ -19,14 +18,7 @@ const SPACED: &str = "Büro-IT 0004";
 
 /// A person who is logged in, and has looked at the accounts once.
 async fn world_of(accounts: usize) -> World {
-    let world = World::with(Config {
-        accounts,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
-        ..Config::default()
-    })
-    .await;
-    world.login().await;
+    let world = World::of_accounts(accounts).await;
     let _ = world.awsso(&["ls-accounts"]).await.ok();
     world
 }
@@ -95,10 +87,23 @@ async fn fish(world: &World, line: &str) -> Vec<String> {
     offered.lines().map(str::to_owned).collect()
 }
 
+/// What the words of a line are after its keys, in bash and zsh.
+fn completed() -> [String; 7] {
+    let spaced = format!("<env><--account><{SPACED}><x>");
+    [
+        "<ls-accounts><--refresh><x>".to_owned(),
+        spaced.clone(),
+        spaced.clone(),
+        spaced,
+        format!("<env><--account={SPACED}><x>"),
+        format!("<env><--account><production><--role><{ADMIN}><x>"),
+        format!("<env><--account-id><{PRODUCTION}><--role-name><{READ_ONLY}><x>"),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bash_completes_commands_flags_accounts_and_roles() {
     let world = world_of(10).await;
-    let spaced = format!("<env><--account><{SPACED}><x>");
     assert_eq!(
         bash(
             &world,
@@ -113,22 +118,13 @@ async fn bash_completes_commands_flags_accounts_and_roles() {
             ]
         )
         .await,
-        [
-            "<ls-accounts><--refresh><x>".to_owned(),
-            spaced.clone(),
-            spaced.clone(),
-            spaced,
-            format!("<env><--account={SPACED}><x>"),
-            format!("<env><--account><production><--role><{ADMIN}><x>"),
-            format!("<env><--account-id><{PRODUCTION}><--role-name><{READ_ONLY}><x>"),
-        ]
+        completed()
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn zsh_completes_commands_flags_accounts_and_roles() {
     let world = world_of(10).await;
-    let spaced = format!("<env><--account><{SPACED}><x>");
     assert_eq!(
         zsh(
             &world,
@@ -143,15 +139,7 @@ async fn zsh_completes_commands_flags_accounts_and_roles() {
             ]
         )
         .await,
-        [
-            "<ls-accounts><--refresh><x>".to_owned(),
-            spaced.clone(),
-            spaced.clone(),
-            spaced,
-            format!("<env><--account={SPACED}><x>"),
-            format!("<env><--account><production><--role><{ADMIN}><x>"),
-            format!("<env><--account-id><{PRODUCTION}><--role-name><{READ_ONLY}><x>"),
-        ]
+        completed()
     );
 }
 

@@ -6,9 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use awsso_e2e::{
     Background, FakeAws, Run, World, finish,
     known::{ADMIN, LINUX, LINUX_2, OFFLINE, PRODUCTION, READ_ONLY, STAGING},
-    process,
-    sandbox::Config,
-    within_limit,
+    process, within_limit,
 };
 use serde_json::{Value, json};
 use tokio::net::unix::pipe;
@@ -25,18 +23,6 @@ const BOTH: [&str; 6] = [
     READ_ONLY,
 ];
 const TWO_REGIONS: [&str; 4] = ["--region", "eu-west-1", "--region", "us-east-1"];
-
-async fn world_of(accounts: usize) -> World {
-    let world = World::with(Config {
-        accounts,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
-        ..Config::default()
-    })
-    .await;
-    world.login().await;
-    world
-}
 
 fn arguments<'a>(flags: &[&[&'a str]]) -> Vec<&'a str> {
     [
@@ -103,7 +89,7 @@ async fn each_account_answers_for_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_accounts_are_asked_and_equal_answers_are_told_once() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     let aws = world.fake_aws("echo same; echo key $AWS_ACCESS_KEY_ID >> keys");
     let told = run(&aws, &[&ALL]).await.code(0);
     let (heading, printed) = told.stdout.split_once('\n').unwrap();
@@ -126,7 +112,7 @@ async fn sixty_accounts_are_asked_and_equal_answers_are_told_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_glob_means_every_account_that_it_matches() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     let aws = world.fake_aws("true");
     let flags: &[&[&str]] = &[
         &["--account", "payments*", "--account", PRODUCTION],
@@ -209,7 +195,7 @@ async fn all_some_or_none_succeed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_too_many_failures_no_more_are_begun() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     let aws = world.fake_aws("echo begun >> begun; exit 1");
     let flags = ["--parallel", "1", "--max-errors", "2"];
     let _ = run(&aws, &[&ALL, &flags])

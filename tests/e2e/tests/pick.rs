@@ -9,7 +9,6 @@ use std::{
 use awsso_e2e::{
     Background, Run, World, bin,
     known::{ADMIN, PRODUCTION, READ_ONLY, STAGING},
-    sandbox::Config,
 };
 
 const DOWN: &str = "\x1b[B";
@@ -18,19 +17,7 @@ const ESCAPE: &str = "\x1b";
 const CTRL_C: &str = "\x03";
 
 async fn world() -> World {
-    world_of(13).await
-}
-
-async fn world_of(accounts: usize) -> World {
-    let world = World::with(Config {
-        accounts,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
-        ..Config::default()
-    })
-    .await;
-    world.login().await;
-    world
+    World::of_accounts(13).await
 }
 
 /// `awsso` on a terminal that a test types into. Its stdout goes to a file, as
@@ -210,7 +197,7 @@ async fn a_role_that_no_account_has_is_left_to_the_configuration() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_offered_while_their_roles_come_in() {
-    let world = world_of(400).await;
+    let world = World::of_accounts(400).await;
     world
         .sandbox
         .faults()

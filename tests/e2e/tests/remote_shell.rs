@@ -17,15 +17,11 @@ const ON: [&str; 5] = ["ec2-exec-command", "--account", PRODUCTION, "--role", AD
 
 /// With more instances; every tenth has no bash, and as many run Windows.
 async fn with_fleet(fleet: usize) -> World {
-    let world = World::with(Config {
+    World::logged_in_to(Config {
         fleet,
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
-    .await;
-    world.login().await;
-    world
+    .await
 }
 
 async fn run(world: &World, more: &[&str]) -> Run {

@@ -29,14 +29,11 @@ async fn twenty_commands_at_once_ask_for_credentials_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_kept_until_they_are_about_to_expire() {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         credential_lifetime: Duration::from_secs(3),
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     let aws = world.fake_aws("echo $AWS_ACCESS_KEY_ID");
     let first = aws.run("aws x").await.ok();
     // The daemon's clock is the real one: the keys age while they are used.

@@ -19,7 +19,7 @@ use awsso_proto::{
 };
 use futures_util::{StreamExt as _, future::join_all, stream};
 
-use super::{Bounds, Job, Jobs, Planned, Target, aws_error, resume::Unsure};
+use super::{Bounds, Job, Jobs, Planned, Target, aws_error, job::end_of, resume::Unsure};
 use crate::limiter::{Fault, Lane, Limiter, Repeat};
 use follow::{Following, Sent};
 pub use instances::Instance;
@@ -279,12 +279,8 @@ fn planned(target: &Target, instances: Vec<Instance>) -> Vec<(Planned, Instance)
 /// An account in which nothing can be looked up is a task that says so.
 fn refusal(target: &Target, failure: &Failure) -> (Planned, Instance) {
     let mut planned = Planned::new(target.clone());
-    let state = match failure.reason {
-        Reason::AccessDenied | Reason::DeniedByPolicy => TaskState::Denied,
-        _ => TaskState::Failed,
-    };
     let task = v1::Task {
-        state: state.into(),
+        state: end_of(failure).into(),
         detail: failure.message.clone(),
         ..planned.task()
     };
@@ -309,16 +305,8 @@ fn nowhere(id: &str) -> (Planned, Instance) {
 
 /// Sends the command, then follows it to the end of every instance.
 pub async fn run(jobs: Jobs, job: Arc<Job>, work: Work, instances: Vec<Instance>) {
-    let mut places: Vec<(Target, Vec<(usize, Instance)>)> = Vec::new();
-    for (task, instance) in instances.into_iter().enumerate() {
-        let Some(target) = &job.targets[task] else {
-            continue;
-        };
-        match places.last_mut() {
-            Some((last, tasks)) if last.is_same_place(target) => tasks.push((task, instance)),
-            _ => places.push((target.clone(), vec![(task, instance)])),
-        }
-    }
+    let tasks = instances.into_iter().enumerate();
+    let places = by_place(tasks.filter_map(|task| Some((job.targets[task.0].clone()?, task))));
     join_all(places.into_iter().map(|(target, tasks)| {
         let (ssm, job, work) = (Ssm::new(&jobs, &target), &job, &work);
         async move {
@@ -346,17 +334,16 @@ pub(super) async fn go_on(
     let began = job.snapshot().started_at;
     let began = began.as_ref().and_then(v1::instant);
     let began = began.unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut places: Vec<(Target, Vec<Sent>)> = Vec::new();
-    for (target, command_id, tasks) in sent {
-        let command = Sent { command_id, tasks };
-        match places.iter_mut().find(|(it, _)| it.is_same_place(&target)) {
-            Some((_, commands)) => commands.push(command),
-            None => places.push((target, vec![command])),
-        }
-    }
-    let known = join_all(places.into_iter().map(|(target, commands)| async move {
-        follow(&Ssm::new(jobs, &target), job, commands, began).await;
-    }));
+    let commands = sent
+        .into_iter()
+        .map(|(target, command_id, tasks)| (target, Sent { command_id, tasks }));
+    let known = join_all(
+        by_place(commands)
+            .into_iter()
+            .map(|(target, commands)| async move {
+                follow(&Ssm::new(jobs, &target), job, commands, began).await;
+            }),
+    );
     let looked_for = join_all(unsure.into_iter().map(|unsure| async move {
         let ssm = Ssm::new(jobs, &unsure.target);
         if let Some(command) = send::find_again(&ssm, job, unsure).await {
@@ -364,6 +351,20 @@ pub(super) async fn go_on(
         }
     }));
     futures_util::join!(known, looked_for);
+}
+
+/// What is done with the same keys towards the same endpoint, together.
+fn by_place<T>(items: impl Iterator<Item = (Target, T)>) -> Vec<(Target, Vec<T>)> {
+    let mut places: Vec<(Target, Vec<T>)> = Vec::new();
+    for (target, item) in items {
+        // Tasks of one place follow each other.
+        let mut latest = places.iter_mut().rev();
+        match latest.find(|(place, _)| place.is_same_place(&target)) {
+            Some((_, items)) => items.push(item),
+            None => places.push((target, vec![item])),
+        }
+    }
+    places
 }
 
 async fn follow(ssm: &Ssm, job: &Arc<Job>, commands: Vec<Sent>, sent_at: SystemTime) {

@@ -8,7 +8,7 @@ use std::{
 
 use awsso_e2e::{Background, World, bin};
 
-use super::{ROLES, world_of};
+use super::ROLES;
 
 /// `ls-accounts` on a terminal of 20 rows and 80 columns, and its keyboard.
 fn on_a_terminal(world: &World) -> (Background, PipeWriter) {
@@ -52,7 +52,7 @@ fn frames(shown: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_accounts_are_seen_while_the_others_come_in() {
-    let world = world_of(300).await;
+    let world = World::of_accounts(300).await;
     let latency = Duration::from_millis(50);
     world.sandbox.faults().set_latency(latency);
     let started = Instant::now();
@@ -79,14 +79,14 @@ async fn the_first_accounts_are_seen_while_the_others_come_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_known_is_only_printed() {
-    let world = world_of(60).await;
+    let world = World::of_accounts(60).await;
     let whole = world.awsso(&["ls-accounts"]).await.ok();
     assert_eq!(shown(&world).await, whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_leaves_the_terminal_as_it_was() {
-    let world = world_of(40).await;
+    let world = World::of_accounts(40).await;
     world.sandbox.faults().hang_next(ROLES, 1);
     let (screen, mut keys) = on_a_terminal(&world);
     screen.prints("… and 23 more").await;

@@ -16,14 +16,11 @@ const READY: &str = "until grep -q '^SigCgt:.*[13579bdf]$' /proc/$PPID/status; d
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sdks_go_on_over_three_lifetimes_of_their_credentials() {
-    let world = World::with(Config {
+    let world = World::logged_in_to(Config {
         credential_lifetime: Duration::from_secs(8),
-        auto_approve: Some(Duration::ZERO),
-        interval: Duration::from_secs(1),
         ..Config::default()
     })
     .await;
-    world.login().await;
     let calls = "import boto3\n\
         session = boto3.Session()\n\
         sts, keys = session.client('sts'), set()\n\

@@ -1,0 +1,116 @@
+use super::*;
+
+fn parse(line: &str) -> Result<Args, clap::Error> {
+    Args::try_parse_from(line.split_whitespace())
+}
+
+fn refused(line: &str) -> String {
+    let error = parse(line).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn global_flags_stand_before_or_after_the_command() {
+    for line in [
+        "awsso --session corp --json status",
+        "awsso status --session corp --json",
+        "awsso jobs --json list --session corp",
+    ] {
+        let globals = parse(line).unwrap().globals;
+        assert_eq!(globals.session.as_deref(), Some("corp"), "{line}");
+        assert!(globals.json, "{line}");
+    }
+}
+
+#[test]
+fn the_long_names_of_account_and_role_are_the_same_flags() {
+    let line = "awsso exec-command --account-id 111122223333 --role-name Admin --command x";
+    let Verb::ExecCommand(args) = parse(line).unwrap().verb else {
+        panic!("another command");
+    };
+    let target = args.places.one().unwrap();
+    assert_eq!(target.account.as_deref(), Some("111122223333"));
+    assert_eq!(target.role.as_deref(), Some("Admin"));
+}
+
+#[test]
+fn a_value_that_is_refused_is_told_in_one_clear_line() {
+    let text = refused("awsso credential-process --account 12345 --role R");
+    assert!(
+        text.contains("'12345' is not an account id (12 digits) or name"),
+        "{text}"
+    );
+}
+
+#[test]
+fn instances_are_named_by_id_or_by_tag_and_never_by_both() {
+    let line = "awsso ec2-exec-command --account A --role R --command x";
+    refused(line);
+    refused(&format!(
+        "{line} --instance-id i-01234567 --targets tag:Role=web"
+    ));
+    refused(&format!("{line} --targets Role=web"));
+    refused(&format!("{line} --instance-id i-01234567 --name web-1"));
+    assert!(
+        parse(&format!(
+            "{line} --name web-1 --name web-2 --targets tag:Env=prod"
+        ))
+        .is_ok()
+    );
+    let named = format!("{line} --targets tag:Role=web,db --targets tag:Env=prod");
+    let Verb::Ec2ExecCommand(args) = parse(&named).unwrap().verb else {
+        panic!("another command");
+    };
+    assert_eq!(args.targets[0].key, "tag:Role");
+    assert_eq!(args.targets[0].values, ["web", "db"]);
+    assert_eq!(args.targets[1].values, ["prod"]);
+}
+
+#[test]
+fn everything_after_the_program_is_the_programs() {
+    for line in [
+        "awsso exec --account A --role R -- sh -c --json",
+        "awsso exec --account A --role R sh -c --json",
+    ] {
+        let args = parse(line).unwrap();
+        assert!(!args.globals.json);
+        let Verb::Exec(exec) = args.verb else {
+            panic!("another command");
+        };
+        assert_eq!(exec.command, ["sh", "-c", "--json"]);
+    }
+    refused("awsso exec --account A --role R --jsno sh");
+}
+
+#[test]
+fn a_line_for_a_shells_prompt_has_one_form() {
+    assert!(parse("awsso status --prompt --session corp").is_ok());
+    for other in ["--watch", "--json", "--output csv"] {
+        refused(&format!("awsso status --prompt {other}"));
+    }
+}
+
+#[test]
+fn what_only_scripts_ask_is_not_in_the_help() {
+    let help = Args::command().render_long_help().to_string();
+    assert!(help.contains("  completions "), "{help}");
+    assert!(!help.contains("  complete "), "{help}");
+}
+
+#[test]
+fn what_is_not_built_is_not_there() {
+    let help = Args::command().render_help().to_string();
+    for word in ["approvals", "audit", "doctor", "mcp", "policy"] {
+        assert!(!help.contains(word), "{word}");
+        assert_eq!(
+            parse(&format!("awsso {word}")).unwrap_err().kind(),
+            ErrorKind::InvalidSubcommand
+        );
+    }
+}
