@@ -16,12 +16,11 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::{args::Args, context::Context, exit::Stop};
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let line: Vec<_> = std::env::args_os().collect();
+    let args = match Args::of_line(&line) {
         Ok(args) => args,
         Err(error) => return exit::report(Stop::Usage(error), exit::Family::Plain).into(),
     };

@@ -1,7 +1,8 @@
 use super::*;
 
 fn parse(line: &str) -> Result<Args, clap::Error> {
-    Args::try_parse_from(line.split_whitespace())
+    let line: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+    Args::of_line(&line)
 }
 
 fn refused(line: &str) -> String {
@@ -13,6 +14,27 @@ fn refused(line: &str) -> String {
 #[test]
 fn the_command_line_is_consistent() {
     Args::command().debug_assert();
+}
+
+#[test]
+fn the_frequent_command_means_the_same_to_both_parsers() {
+    for line in [
+        "awsso credential-process --account prod --role Admin",
+        "awsso --session corp credential-process --account-id 1 --role-name Admin --region eu-west-1 --json",
+        "awsso credential-process --role=deploy",
+        "awsso credential-process --account prod --rol Admin",
+        "awsso credential-process --account",
+        "awsso credential-process --help",
+        "awsso exec --account a --role r -- credential-process --account prod",
+        "awsso login credential-process",
+    ] {
+        let whole = Args::try_parse_from(line.split_whitespace());
+        assert_eq!(
+            format!("{:?}", parse(line).map_err(|error| error.to_string())),
+            format!("{:?}", whole.map_err(|error| error.to_string())),
+            "{line}"
+        );
+    }
 }
 
 #[test]
