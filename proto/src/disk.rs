@@ -18,6 +18,12 @@ pub fn create_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// A new name survives a power cut only when its folder is on disk.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
 /// Replaces `path` by a file with these bytes, ours alone: temp file, fsync, rename.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_as(path, bytes, None)
@@ -38,9 +44,7 @@ pub fn replace_as(path: &Path, bytes: &[u8], mode: Option<Permissions>) -> io::R
         }
         file.sync_all()?;
         fs::rename(temp, path)?;
-        // The rename itself survives a power cut only when the folder is on disk.
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        sync_name(path)
     })();
     if written.is_err() {
         let _ = fs::remove_file(temp); // best effort: the error that counts is returned

@@ -35,14 +35,37 @@ pub struct Job {
     pub(super) suspended: CancellationToken,
     pub(super) clock: Clock,
     pub(super) journal: Journal,
-    pub(super) state: watch::Sender<Arc<v1::Job>>,
+    pub(super) state: watch::Sender<State>,
     /// Bumped when output was written.
     pub(super) printed: watch::Sender<u64>,
 }
 
+/// A job as it is now. Watchers compare revisions: thousands of tasks are not
+/// copied to be compared.
+#[derive(Debug)]
+pub struct State {
+    job: v1::Job,
+    revision: u64,
+}
+
+impl State {
+    pub(super) fn new(job: v1::Job) -> Self {
+        Self { job, revision: 0 }
+    }
+
+    /// Moves with every change of the job.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub fn is_final(&self) -> bool {
+        self.job.state().is_final()
+    }
+}
+
 impl Job {
     pub fn snapshot(&self) -> v1::Job {
-        let mut job = (**self.state.borrow()).clone();
+        let mut job = self.state.borrow().job.clone();
         for (task, output) in job.tasks.iter_mut().zip(&self.outputs) {
             sized(task, output);
         }
@@ -50,13 +73,13 @@ impl Job {
     }
 
     pub fn is_final(&self) -> bool {
-        self.state.borrow().state().is_final()
+        self.state.borrow().is_final()
     }
 
     /// The daemon's end would be its end.
     pub fn dies_with_the_daemon(&self) -> bool {
-        let job = self.state.borrow();
-        !job.state().is_final() && job.kind() != v1::JobKind::Ssm
+        let state = self.state.borrow();
+        !state.is_final() && state.job.kind() != v1::JobKind::Ssm
     }
 
     /// Asks the job to end; it says how far that went.
@@ -70,12 +93,12 @@ impl Job {
     }
 
     /// The job's states, and a number that moves when output was written.
-    pub fn watch(&self) -> (watch::Receiver<Arc<v1::Job>>, watch::Receiver<u64>) {
+    pub fn watch(&self) -> (watch::Receiver<State>, watch::Receiver<u64>) {
         (self.state.subscribe(), self.printed.subscribe())
     }
 
     pub(super) fn task_state(&self, task: usize) -> TaskState {
-        self.state.borrow().tasks[task].state()
+        self.state.borrow().job.tasks[task].state()
     }
 
     pub(super) fn printed(&self) {
@@ -85,7 +108,7 @@ impl Job {
     /// Changes one task; the job's own state follows from all of them.
     pub(super) fn update(&self, index: usize, change: impl FnOnce(&mut v1::Task)) {
         let now = self.clock.now();
-        self.state.send_if_modified(|job| {
+        self.state.send_if_modified(|State { job, revision }| {
             let before = job.tasks[index].clone();
             let mut task = before.clone();
             change(&mut task);
@@ -99,8 +122,8 @@ impl Job {
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 task: Some(kept),
             }));
-            let job = Arc::make_mut(job);
             job.tasks[index] = task;
+            *revision += 1;
             // Of thousands of tasks, most changes leave the job as it is.
             if before.state() != job.tasks[index].state() {
                 self.settle(job, now);
@@ -135,8 +158,10 @@ impl Job {
                 metadata: failure.metadata.clone(),
             };
             self.journal.write(Event::Problem(problem.clone()));
-            self.state
-                .send_modify(|job| Arc::make_mut(job).problem = Some(problem));
+            self.state.send_modify(|State { job, revision }| {
+                job.problem = Some(problem);
+                *revision += 1;
+            });
         }
         let others: Vec<String> = failure.roles().into_iter().map(str::to_owned).collect();
         self.update(task, |task| {

@@ -1,6 +1,7 @@
 //! What the next daemon knows of a job: one file each, appended to as things
 //! happen, 0600. No keys, no commands, no output. A file that ends in the middle
-//! of an entry, because its daemon was killed there, is read up to that.
+//! of an entry, because its daemon was killed there, is read up to that. What AWS
+//! was asked to run is on disk before it is asked.
 
 use std::{
     fs::File,
@@ -215,11 +216,20 @@ impl Journal {
     }
 
     fn append(&self, event: Event) -> std::io::Result<()> {
+        // What AWS may be carrying out must be known after a power cut too; the rest dies with the machine.
+        let lasting = matches!(event, Event::Sending(_));
         let entry = Entry { event: Some(event) };
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *file {
             // One call: an entry is there or it is not.
-            Some(file) => file.write_all(&entry.encode_length_delimited_to_vec()),
+            Some(file) => {
+                file.write_all(&entry.encode_length_delimited_to_vec())?;
+                if lasting {
+                    file.sync_all()?;
+                    disk::sync_name(&self.path)?;
+                }
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -401,7 +401,7 @@ impl Jobs {
             suspended: CancellationToken::new(),
             clock: self.0.parts.clock.clone(),
             journal,
-            state: watch::Sender::new(Arc::new(state)),
+            state: watch::Sender::new(job::State::new(state)),
             printed: watch::Sender::new(0),
         }
     }

@@ -190,13 +190,15 @@ impl<'a> Watch<'a> {
         let (mut state, mut printed) = self.job.watch();
         let suspended = self.job.suspended();
         // What kind of job it is decides what a client does with the output.
-        let mut told = Arc::clone(&state.borrow());
+        let mut told = state.borrow().revision();
         self.send(Event::Job(self.job.snapshot())).await?;
         loop {
-            let current = Arc::clone(&state.borrow_and_update());
+            let (current, ended) = {
+                let state = state.borrow_and_update();
+                (state.revision(), state.is_final())
+            };
             printed.mark_unchanged();
             // A final state is set after the last output: what is there now is all.
-            let ended = current.state().is_final();
             if self.with_output {
                 self.output().await?;
             }

@@ -1,8 +1,11 @@
 //! Many targets at once: accounts, in each the first of some roles that the
-//! person has there, and regions. What cannot be done in an account is a task
+//! person has there (or that `config.toml` says how to assume), and regions. What cannot be done in an account is a task
 //! that says so, not an error of the others.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use awsso_proto::{
     Failure, Reason,
@@ -10,10 +13,17 @@ use awsso_proto::{
     v1::{self, TaskState},
 };
 
-use super::{Services, target::missing};
+use super::{
+    Services,
+    target::{LONGEST_CHAIN, missing},
+};
 use crate::{
-    accounts::{Account, Roles, is_account_id, select},
-    config::{self, Files, check_region},
+    accounts::{
+        Account,
+        Roles::{Failed, Known, NotAsked},
+        is_account_id, select,
+    },
+    config::{self, Files, RoleSettings, check_region},
     credentials::Role,
     jobs::{Planned, Target},
     session::Session,
@@ -50,10 +60,14 @@ impl Services {
             .iter()
             .map(|wanted| files.settings.account(wanted))
             .collect();
-        let accounts = self.meant(&session, &wanted, roles.len()).await?;
+        let roles = Roles {
+            wanted: &roles,
+            configured: &files.settings.roles,
+        };
+        let accounts = self.meant(&session, &wanted, roles).await?;
         let mut planned = Vec::new();
         for account in accounts {
-            let role = role_in(&account, &roles);
+            let role = self.role(files, &session, &account, roles).await;
             for region in &regions {
                 planned.push(plan(&session, &account, role.clone(), region));
             }
@@ -61,15 +75,38 @@ impl Services {
         Ok(planned)
     }
 
+    async fn role(
+        &self,
+        files: &Files,
+        session: &Session,
+        account: &Account,
+        roles: Roles<'_>,
+    ) -> Result<Role, NoRole> {
+        match roles.in_account(account)? {
+            Choice::PermissionSet(name) => Ok(Role {
+                account: account.id.clone(),
+                name: name.to_owned(),
+                assumed: None,
+            }),
+            Choice::Assumed(settings) => self
+                .assumed(files, session, settings, LONGEST_CHAIN)
+                .await
+                .map_err(|failure| (TaskState::Failed, failure.message)),
+        }
+    }
+
     /// The accounts, each once; none wanted: all.
     async fn meant(
         &self,
         session: &Session,
         wanted: &[&str],
-        roles: usize,
+        roles: Roles<'_>,
     ) -> Result<Vec<Account>, Failure> {
         // With ids and one role there is nothing to look up: AWS says what is wrong.
-        if !wanted.is_empty() && roles == 1 && wanted.iter().all(|id| is_account_id(id)) {
+        if !wanted.is_empty()
+            && roles.wanted.len() == 1
+            && wanted.iter().all(|id| is_account_id(id))
+        {
             let ids: BTreeSet<_> = wanted.iter().collect();
             let mut accounts = Vec::new();
             for id in ids {
@@ -78,13 +115,11 @@ impl Services {
             return Ok(accounts);
         }
         let mut listing = self.accounts.list(session, false).await?;
-        let listing = listing.wait_for(|listing| listing.is_final()).await;
-        let listing = match listing {
-            Ok(listing) => listing.clone(),
-            Err(_) => {
-                return Err(Failure::new(Reason::ShuttingDown, "the daemon is stopping"));
-            }
-        };
+        let listing = listing
+            .wait_for(|listing| listing.is_final())
+            .await
+            .map(|listing| Arc::clone(&listing))
+            .map_err(|_| Failure::new(Reason::ShuttingDown, "the daemon is stopping"))?;
         if let Some(failure) = &listing.failure {
             return Err(failure.clone());
         }
@@ -94,6 +129,14 @@ impl Services {
         let mut meant = Vec::new();
         let mut seen = BTreeSet::new();
         for wanted in wanted {
+            // Where only an assumed role leads, the portal knows of no account.
+            let listed = listing.accounts.iter().any(|account| account.id == *wanted);
+            if !listed && roles.lead_to(wanted) {
+                if seen.insert((*wanted).to_owned()) {
+                    meant.push(self.accounts.find(session, wanted).await?);
+                }
+                continue;
+            }
             let found = select(&listing.accounts, wanted)
                 .map_err(|failure| failure.with(key::SESSION, session.name()))?;
             for account in found {
@@ -106,53 +149,70 @@ impl Services {
     }
 }
 
-/// The role to act as, or why there is none.
-fn role_in(account: &Account, roles: &[String]) -> Result<String, (TaskState, String)> {
-    match (&account.roles, roles) {
-        (Roles::Known(there), _) => {
-            let first = roles.iter().find(|role| there.contains(role));
-            first.cloned().ok_or_else(|| {
-                let what = match roles {
-                    [only] => format!("you have no role {only} here"),
-                    several => format!("you have none of the roles {} here", several.join(", ")),
-                };
-                (TaskState::Denied, what)
-            })
+/// The state of a task without a role, and why.
+type NoRole = (TaskState, String);
+
+/// The roles that are asked for, the best first.
+#[derive(Clone, Copy)]
+struct Roles<'a> {
+    wanted: &'a [String],
+    /// Those of `config.toml`, by name; each is of one account.
+    configured: &'a BTreeMap<String, RoleSettings>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Choice<'a> {
+    PermissionSet(&'a str),
+    Assumed(&'a RoleSettings),
+}
+
+impl<'a> Roles<'a> {
+    fn configured_in(self, role: &str, account: &str) -> Option<&'a RoleSettings> {
+        let configured = self.configured.get(role);
+        configured.filter(|role| role.role_arn.account == account)
+    }
+
+    fn lead_to(self, account: &str) -> bool {
+        let mut wanted = self.wanted.iter();
+        wanted.any(|role| self.configured_in(role, account).is_some())
+    }
+
+    /// The role to act as, or why there is none.
+    fn in_account(self, account: &Account) -> Result<Choice<'a>, NoRole> {
+        for role in self.wanted {
+            if let Some(configured) = self.configured_in(role, &account.id) {
+                return Ok(Choice::Assumed(configured));
+            }
+            let why = match &account.roles {
+                Known(there) if there.contains(role) => return Ok(Choice::PermissionSet(role)),
+                Known(_) => continue,
+                // With one role there is nothing to choose.
+                _ if self.wanted.len() == 1 => return Ok(Choice::PermissionSet(role)),
+                Failed(failure) => format!("your roles here are not known: {}", failure.message),
+                NotAsked => "your roles here are not known".to_owned(),
+            };
+            return Err((TaskState::Failed, why));
         }
-        // Not known: with one role there is nothing to choose.
-        (_, [only]) => Ok(only.clone()),
-        (Roles::Failed(failure), _) => Err((
-            TaskState::Failed,
-            format!("your roles here are not known: {}", failure.message),
-        )),
-        (Roles::NotAsked, _) => Err((
-            TaskState::Failed,
-            "your roles here are not known".to_owned(),
-        )),
+        let what = match self.wanted {
+            [only] => format!("you have no role {only} here"),
+            several => format!("you have none of the roles {} here", several.join(", ")),
+        };
+        Err((TaskState::Denied, what))
     }
 }
 
-fn plan(
-    session: &Session,
-    account: &Account,
-    role: Result<String, (TaskState, String)>,
-    region: &str,
-) -> Planned {
+fn plan(session: &Session, account: &Account, role: Result<Role, NoRole>, region: &str) -> Planned {
     let target = role
-        .map(|name| Target {
+        .map(|role| Target {
             session: session.clone(),
-            role: Role {
-                account: account.id.clone(),
-                name,
-                assumed: None,
-            },
+            role,
             account_name: account.name.clone(),
             region: region.to_owned(),
         })
         .map_err(|(state, detail)| {
             let others = match &account.roles {
-                Roles::Known(roles) => roles.to_vec(),
-                Roles::NotAsked | Roles::Failed(_) => Vec::new(),
+                Known(roles) => roles.to_vec(),
+                NotAsked | Failed(_) => Vec::new(),
             };
             Box::new(v1::Task {
                 account_id: account.id.clone(),
@@ -173,8 +233,9 @@ fn plan(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{accounts, config::Settings};
 
-    fn account(roles: Roles) -> Account {
+    fn account(roles: accounts::Roles) -> Account {
         Account {
             id: "111122223333".into(),
             name: "prod".into(),
@@ -183,19 +244,50 @@ mod tests {
         }
     }
 
-    fn role(roles: Roles, wanted: &[&str]) -> Result<String, TaskState> {
+    fn role(roles: accounts::Roles, wanted: &[&str]) -> Result<String, TaskState> {
+        let text = |account| {
+            format!("[role.deploy]\nsource = 'a/b'\nrole_arn = 'arn:aws:iam::{account}:role/D'\n")
+        };
+        let here = Settings::parse(&text("111122223333")).unwrap().roles;
+        let elsewhere = Settings::parse(&text("444455556666")).unwrap().roles;
         let wanted: Vec<_> = wanted.iter().map(|role| (*role).to_owned()).collect();
-        role_in(&account(roles), &wanted).map_err(|(state, _)| state)
+        let account = account(roles);
+        let choose = |configured| {
+            let wanted = &wanted;
+            let choice = Roles { wanted, configured }.in_account(&account);
+            choice
+                .map_err(|(state, _)| state)
+                .map(|choice| match choice {
+                    Choice::PermissionSet(name) => name.to_owned(),
+                    Choice::Assumed(role) => role.role_arn.text.clone(),
+                })
+        };
+        // One of another account's changes nothing.
+        if !wanted.iter().any(|role| role == "deploy") {
+            assert_eq!(choose(&here), choose(&elsewhere));
+        }
+        choose(&here)
     }
 
     #[test]
     fn in_each_account_the_first_role_counts_that_is_there() {
-        let known = || Roles::Known(["Admin".into(), "ReadOnly".into()].into());
+        let known = || Known(["Admin".into(), "ReadOnly".into()].into());
         assert_eq!(role(known(), &["ReadOnly", "Admin"]), Ok("ReadOnly".into()));
         assert_eq!(role(known(), &["Audit", "Admin"]), Ok("Admin".into()));
         assert_eq!(role(known(), &["Audit"]), Err(TaskState::Denied));
-        let failed = || Roles::Failed(Failure::new(Reason::AwsUnavailable, "it answered 500"));
+        let failed = || Failed(Failure::new(Reason::AwsUnavailable, "it answered 500"));
         assert_eq!(role(failed(), &["Audit"]), Ok("Audit".into()));
         assert_eq!(role(failed(), &["Audit", "Admin"]), Err(TaskState::Failed));
+    }
+
+    #[test]
+    fn a_role_of_the_configuration_is_there_where_its_arn_says() {
+        let assumed = || Ok("arn:aws:iam::111122223333:role/D".to_owned());
+        let known = || Known(["Admin".into()].into());
+        assert_eq!(role(known(), &["Audit", "deploy"]), assumed());
+        assert_eq!(role(known(), &["Admin", "deploy"]), Ok("Admin".into()));
+        assert_eq!(role(NotAsked, &["deploy", "Admin"]), assumed());
+        // Whether the first is there is not known.
+        assert_eq!(role(NotAsked, &["Admin", "deploy"]), Err(TaskState::Failed));
     }
 }

@@ -6,6 +6,7 @@ use awsso_proto::{Failure, Reason, error::key, v1};
 
 use super::Services;
 use crate::{
+    accounts::is_account_id,
     config::{self, Files, RoleSettings, check_region},
     credentials::{Assumed, Role},
     jobs::Target,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// Roles that are assumed one from the other; more is a circle.
-const LONGEST_CHAIN: usize = 4;
+pub(super) const LONGEST_CHAIN: usize = 4;
 
 impl Services {
     pub(super) async fn target(
@@ -23,11 +24,8 @@ impl Services {
     ) -> Result<Target, Failure> {
         let target = target.unwrap_or_default();
         let mut reference = target.session.unwrap_or_default();
-        let configured = files.settings.roles.get(&target.role);
-        let configured = configured.filter(|role| match target.account.as_str() {
-            "" => true,
-            account => files.settings.account(account) == role.role_arn.account,
-        });
+        let configured = self.configured(files, &reference, &target.account, &target.role);
+        let configured = configured.await;
         if let Some(session) = configured.and_then(|role| role.session.as_ref())
             && reference.name.is_empty()
         {
@@ -70,7 +68,36 @@ impl Services {
         })
     }
 
-    async fn assumed(
+    /// The `[role]` of `config.toml` that is meant: a permission set of another account may have its name.
+    async fn configured<'a>(
+        &self,
+        files: &'a Files,
+        reference: &v1::SessionRef,
+        account: &str,
+        role: &str,
+    ) -> Option<&'a RoleSettings> {
+        let configured = files.settings.roles.get(role)?;
+        let own = &configured.role_arn.account;
+        let account = files.settings.account(account);
+        let is_own = if account.is_empty() || account == own {
+            true
+        } else if is_account_id(account) {
+            false
+        } else {
+            let mut reference = reference.clone();
+            if let (Some(session), true) = (&configured.session, reference.name.is_empty()) {
+                reference.name.clone_from(session);
+            }
+            let resolved = config::resolve(&reference, files, &self.sessions.specs()).ok()?;
+            let session = self.sessions.get(&resolved.spec);
+            // What is wrong with the name is said by who asks for it next.
+            let named = self.accounts.find(&session, account).await;
+            named.is_ok_and(|named| named.id == *own)
+        };
+        is_own.then_some(configured)
+    }
+
+    pub(super) async fn assumed(
         &self,
         files: &Files,
         session: &Session,

@@ -44,8 +44,53 @@ async fn a_role_of_the_configuration_is_assumed_once_and_by_its_name_alone() {
     // It is a role of that account, and of no other.
     let elsewhere = ["env", "--account", PRODUCTION, "--role", "deploy"];
     let _ = world.awsso(&elsewhere).await.code(5).says("no role deploy");
-    let there = ["env", "--account", STAGING, "--role", "deploy", "--json"];
-    let _ = world.awsso(&there).await.ok();
+    let staging = world
+        .sandbox
+        .organization()
+        .account(STAGING)
+        .unwrap()
+        .name
+        .clone();
+    for there in [STAGING, &staging] {
+        let there = ["env", "--account", there, "--role", "deploy", "--json"];
+        let _ = world.awsso(&there).await.ok();
+    }
+    let elsewhere = ["env", "--account", &name.name, "--role", "deploy"];
+    let _ = world.awsso(&elsewhere).await.code(5).says("no role deploy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_accounts_it_is_one_where_its_arn_says() {
+    let world = World::logged_in().await;
+    world.configure(&role("deploy", ADMIN, "").replace("Production", PRODUCTION));
+    let line = [
+        "exec-command",
+        "--account",
+        PRODUCTION,
+        "--account",
+        STAGING,
+        "--role",
+        "deploy",
+        "--role",
+        "ReadOnly",
+        "--command",
+        WHO,
+        "--json",
+    ];
+    let job = world.awsso(&line).await.code(0).json();
+    let tasks = job["tasks"].as_array().unwrap();
+    let arn = |account: &str| {
+        let task = tasks
+            .iter()
+            .find(|task| task["accountId"] == account)
+            .unwrap();
+        task["stdout"].as_str().unwrap().to_owned()
+    };
+    assert!(arn(PRODUCTION).contains("ReadOnly"), "{job}");
+    assert!(
+        arn(STAGING).contains(&format!("assumed-role/{ADMIN}/awsso")),
+        "{job}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
