@@ -35,6 +35,7 @@ use instance::Instance;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
+use policy::{Agents, Approvals};
 use rpc::Services;
 pub use session::Vault;
 use session::{Sessions, Store};
@@ -108,6 +109,7 @@ pub async fn run(
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
+    let approvals = Approvals::new(clock.clone(), tracker.clone(), stop.clone());
     let services = Services {
         started_at: clock.now(),
         config,
@@ -115,6 +117,8 @@ pub async fn run(
         accounts,
         broker,
         jobs,
+        approvals,
+        agents: Agents::default(),
         tracker: tracker.clone(),
         stop: stop.clone(),
         closing: CancellationToken::new(),

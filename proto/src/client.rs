@@ -20,8 +20,8 @@ use crate::{
     ipc,
     v1::{
         ClientKind, HelloRequest, HelloResponse, accounts_client::AccountsClient,
-        credentials_client::CredentialsClient, daemon_client::DaemonClient,
-        jobs_client::JobsClient, session_client::SessionClient,
+        approvals_client::ApprovalsClient, credentials_client::CredentialsClient,
+        daemon_client::DaemonClient, jobs_client::JobsClient, session_client::SessionClient,
     },
 };
 
@@ -168,6 +168,10 @@ impl Client {
 
     pub fn credentials(&self) -> CredentialsClient<Channel> {
         CredentialsClient::with_origin(self.channel.clone(), origin())
+    }
+
+    pub fn approvals(&self) -> ApprovalsClient<Channel> {
+        ApprovalsClient::with_origin(self.channel.clone(), origin())
     }
 
     pub fn jobs(&self) -> JobsClient<Channel> {

@@ -28,6 +28,8 @@ pub mod key {
     pub const HINT: &str = "hint";
     /// What a request should have named and did not: `account`, `role`.
     pub const MISSING: &str = "missing";
+    /// The approval that is waited for.
+    pub const APPROVAL: &str = "approvalId";
     /// The daemon's protocol.
     pub const DAEMON_PROTOCOL: &str = "daemonProtocol";
 }

@@ -111,6 +111,9 @@ pub enum Verb {
     /// List, watch and cancel jobs, and read what they printed
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Answer what agents may do only when a person says yes
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
@@ -135,6 +138,7 @@ impl Verb {
             | Self::Console(_)
             | Self::Profiles(_)
             | Self::Jobs(_)
+            | Self::Approvals(_)
             | Self::Daemon(_)
             | Self::Completions(_)
             | Self::Complete(_) => Family::Plain,
@@ -362,6 +366,44 @@ pub enum JobsCommand {
     Cancel { id: String },
     /// Print what a job printed
     Output(OutputArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ApprovalsCommand {
+    /// List what waits for an answer
+    List(ListArgs),
+    /// Approve one, at a terminal
+    Approve {
+        id: String,
+        /// How far it reaches
+        #[arg(long = "for", value_name = "REACH", default_value = "once")]
+        reach: Reach,
+    },
+    /// Deny one
+    Deny { id: String },
+    /// Show each as it comes, and take the answers
+    Watch,
+}
+
+/// How far an approval reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Reach {
+    /// One run
+    Once,
+    /// What this client asks for in the same accounts and roles, of the same class, until it ends
+    Session,
+    /// Exactly this, whichever agent asks, for 8 hours
+    Command,
+}
+
+impl Reach {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Once => "one run",
+            Self::Session => "this and its like for this client, until it ends",
+            Self::Command => "exactly this for all agents, for 8 hours",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -144,3 +144,43 @@ pub fn others_can_write(file: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     file.mode() & 0o022 != 0
 }
+
+/// A process, told apart from a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    pub pid: u32,
+    started: u64,
+}
+
+/// The process, who started it, who started that, up to the first of the system.
+/// Empty where the system does not tell.
+pub fn lineage(pid: u32) -> Vec<Process> {
+    let mut lineage: Vec<Process> = Vec::new();
+    let mut next = pid;
+    while next > 1
+        && lineage.len() < LONGEST_LINEAGE
+        && let Some((process, parent)) = look_up(next)
+    {
+        lineage.push(process);
+        next = parent;
+    }
+    lineage
+}
+
+/// Deeper than any shell in a terminal in a desktop.
+const LONGEST_LINEAGE: usize = 256;
+
+/// proc_pid_stat(5): the name, in parentheses, may hold anything.
+#[cfg(target_os = "linux")]
+fn look_up(pid: u32) -> Option<(Process, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some((Process { pid, started }, parent))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn look_up(_: u32) -> Option<(Process, u32)> {
+    None
+}

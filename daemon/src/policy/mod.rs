@@ -2,7 +2,13 @@
 //! before anything else. Rules and approvals are not built yet: every preset
 //! acts as `open`; what never depends on rules is enforced already.
 
+mod approvals;
+mod lineage;
+
 use awsso_proto::{Failure, Reason, error::key, v1::ClientKind};
+
+pub use approvals::{Approvals, Asker, By, Work};
+pub use lineage::Agents;
 
 use crate::config::Files;
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tonic::{Request, transport::server::Connected};
 
-use crate::policy::Principal;
+use crate::policy::{Asker, Principal};
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Accepted {
 pub struct Caller {
     peer: Option<Peer>,
     hello: Arc<OnceLock<(ClientKind, String)>>,
+    /// Lives as long as the connection.
+    here: Arc<()>,
 }
 
 impl Accepted {
@@ -42,6 +44,7 @@ impl Accepted {
             caller: Caller {
                 peer: conn.peer(),
                 hello: Arc::default(),
+                here: Arc::default(),
             },
             conn,
             left,
@@ -80,6 +83,15 @@ impl Caller {
 
     pub fn name(&self) -> &str {
         self.hello.get().map_or("", |hello| &hello.1)
+    }
+
+    /// Who asks for an approval over this connection.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            connection: Arc::downgrade(&self.here),
+            name: self.name().to_owned(),
+            pid: self.pid(),
+        }
     }
 
     pub fn pid(&self) -> Option<u32> {

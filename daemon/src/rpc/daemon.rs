@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use tracing::{debug, info};
 
 use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
-use crate::policy;
+use crate::policy::{self, Principal};
 
 /// How often a watched daemon looks for a change; nothing runs unwatched.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -28,6 +28,9 @@ impl Daemon for Services {
         let caller = Caller::of(&request);
         let hello = request.into_inner();
         caller.introduce(hello.kind(), &hello.client_name);
+        if let (Principal::Agent, Some(pid)) = (caller.principal(), caller.pid()) {
+            self.agents.met(pid);
+        }
         debug!(
             kind = hello.kind().as_str_name(),
             name = caller.name(),

@@ -2,6 +2,7 @@
 //! and no AWS in here.
 
 mod accounts;
+mod approvals;
 mod connection;
 mod credentials;
 mod daemon;
@@ -15,8 +16,9 @@ use std::{sync::Arc, time::SystemTime};
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        SessionRef, accounts_server::AccountsServer, credentials_server::CredentialsServer,
-        daemon_server::DaemonServer, jobs_server::JobsServer, session_server::SessionServer,
+        SessionRef, accounts_server::AccountsServer, approvals_server::ApprovalsServer,
+        credentials_server::CredentialsServer, daemon_server::DaemonServer,
+        jobs_server::JobsServer, session_server::SessionServer,
     },
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -31,7 +33,7 @@ use crate::{
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{self, Principal},
+    policy::{self, Agents, Approvals, Principal},
     session::{Session, Sessions},
 };
 
@@ -50,6 +52,8 @@ pub struct Services {
     pub accounts: Accounts,
     pub broker: Broker,
     pub jobs: Jobs,
+    pub approvals: Approvals,
+    pub agents: Agents,
     pub tracker: TaskTracker,
     /// The daemon stops: streams that only watch end.
     pub stop: CancellationToken,
@@ -63,6 +67,7 @@ pub fn server(services: Services) -> Router {
         .add_service(SessionServer::new(services.clone()))
         .add_service(AccountsServer::new(services.clone()))
         .add_service(CredentialsServer::new(services.clone()))
+        .add_service(ApprovalsServer::new(services.clone()))
         .add_service(JobsServer::new(services))
 }
 
