@@ -51,6 +51,11 @@ impl Background {
         self.stderr.holds(text, &self.shown).await;
     }
 
+    /// Waits until stdout holds something that `look` finds.
+    pub async fn finds<T>(&self, wanted: &str, look: impl Fn(&str) -> Option<T>) -> T {
+        self.stdout.finds(wanted, look, &self.shown).await
+    }
+
     /// Waits until a line of stderr is a link.
     pub async fn link(&self) -> String {
         let link = |text: &str| {

@@ -12,6 +12,7 @@ mod notifications;
 pub mod process;
 mod run;
 mod shim;
+mod terminal;
 mod wire;
 mod world;
 
@@ -24,6 +25,7 @@ pub use links::Links;
 pub use notifications::{Notification, Notifications};
 pub use run::Run;
 pub use shim::{Answer, Shim};
+pub use terminal::OnTerminal;
 pub use wire::Stranger;
 pub use world::{World, bin, finish, within_limit};
 

@@ -8,13 +8,14 @@
 use std::collections::HashMap;
 
 use tokio::sync::watch;
-use zbus::{Connection, zvariant::OwnedValue};
+use zbus::{Connection, object_server::SignalEmitter, zvariant::OwnedValue};
 
 use crate::{Desktop, world::within_limit};
 
 /// What a program asked to be shown.
 #[derive(Debug, Clone)]
 pub struct Notification {
+    id: u32,
     pub app: String,
     pub summary: String,
     pub body: String,
@@ -24,8 +25,10 @@ pub struct Notification {
 
 pub struct Notifications {
     shown: watch::Receiver<Vec<Notification>>,
-    _connection: Connection,
+    connection: Connection,
 }
+
+const PATH: &str = "/org/freedesktop/Notifications";
 
 impl Desktop<'_> {
     /// From here on the desktop shows notifications.
@@ -33,14 +36,14 @@ impl Desktop<'_> {
         let (shown_to, shown) = watch::channel(Vec::new());
         let connection = async {
             zbus::connection::Builder::address(self.bus())?
-                .serve_at("/org/freedesktop/Notifications", Service(shown_to))?
+                .serve_at(PATH, Service(shown_to))?
                 .name("org.freedesktop.Notifications")?
                 .build()
                 .await
         };
         Notifications {
             shown,
-            _connection: connection.await.expect("the bus takes the service"),
+            connection: connection.await.expect("the bus takes the service"),
         }
     }
 }
@@ -55,6 +58,27 @@ impl Notifications {
             .await
             .expect("the desktop goes on");
         found.iter().find(says).expect("it was found").clone()
+    }
+
+    /// Waits for the one after so many.
+    pub async fn after(&self, so_many: usize) -> Notification {
+        let mut shown = self.shown.clone();
+        let found = shown.wait_for(|all| all.len() > so_many);
+        let found = within_limit("one more notification", found).await;
+        found.expect("the desktop goes on")[so_many].clone()
+    }
+
+    /// The person presses the button with these words.
+    pub async fn press(&self, notification: &Notification, words: &str) {
+        let mut actions = notification.actions.chunks(2);
+        let action = actions.find(|action| action.get(1).is_some_and(|it| it == words));
+        let key = &action.expect("there is such a button")[0];
+        let server = self.connection.object_server();
+        let service = server.interface::<_, Service>(PATH).await;
+        let service = service.expect("it is served");
+        Service::action_invoked(service.signal_emitter(), notification.id, key)
+            .await
+            .expect("the bus takes the signal");
     }
 
     /// All so far, the first one first.
@@ -80,21 +104,28 @@ impl Service {
         _hints: HashMap<String, OwnedValue>,
         _expire_timeout: i32,
     ) -> u32 {
-        let notification = Notification {
-            app: app_name,
-            summary,
-            body,
-            actions,
-        };
         let mut id = replaces_id;
         self.0.send_modify(|shown| {
-            shown.push(notification);
             if id == 0 {
-                id = u32::try_from(shown.len()).unwrap_or(u32::MAX);
+                id = u32::try_from(shown.len() + 1).unwrap_or(u32::MAX);
             }
+            shown.push(Notification {
+                id,
+                app: app_name,
+                summary,
+                body,
+                actions,
+            });
         });
         id
     }
+
+    #[zbus(signal)]
+    async fn action_invoked(
+        emitter: &SignalEmitter<'_>,
+        id: u32,
+        action_key: &str,
+    ) -> zbus::Result<()>;
 
     #[expect(clippy::unused_self, reason = "a method of the service")]
     fn close_notification(&self, _id: u32) {}

@@ -33,6 +33,13 @@ impl World {
         Shim::legacy(self.program(bin("awsso-mcp"))).await
     }
 
+    /// A shim of a host that is not the test itself: what runs beside the host is a person's.
+    pub async fn hosted_shim(&self) -> Shim {
+        let mut host = self.program("sh");
+        host.args(["-c", r#""$0"; exit $?"#]).arg(bin("awsso-mcp"));
+        Shim::legacy(host).await
+    }
+
     pub fn modern_shim(&self) -> Shim {
         Shim::start(self.program(bin("awsso-mcp")), Era::Modern)
     }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agent;
+mod approvals;
 mod browser;
 mod browser_flow;
 mod cancel;

@@ -1,13 +1,10 @@
 //! The picker, on a terminal: what is seen, what the keys do, and that stdout
 //! and the terminal are as they were.
 
-use std::{
-    io::{PipeWriter, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use awsso_e2e::{
-    Background, Run, World, bin,
+    OnTerminal, World,
     known::{ADMIN, PRODUCTION, READ_ONLY, STAGING},
 };
 
@@ -18,56 +15,6 @@ const CTRL_C: &str = "\x03";
 
 async fn world() -> World {
     World::of_accounts(13).await
-}
-
-/// `awsso` on a terminal that a test types into. Its stdout goes to a file, as
-/// in `eval "$(awsso env)"`.
-struct OnTerminal<'a> {
-    world: &'a World,
-    screen: Background,
-    keys: PipeWriter,
-}
-
-impl<'a> OnTerminal<'a> {
-    fn start(world: &'a World, args: &str) -> Self {
-        let line = format!(
-            "stty rows 40 cols 120; stty -g >before; '{}' {args} >out; echo $? >code; stty -g >after",
-            bin("awsso").display()
-        );
-        let (stdin, keys) = std::io::pipe().unwrap();
-        let mut script = world.program("script");
-        script
-            .args(["-qec", &line, "/dev/null"])
-            .env("TERM", "xterm-256color")
-            .env("NO_COLOR", "1")
-            .env("SHELL", "/bin/sh")
-            .stdin(stdin);
-        Self {
-            world,
-            screen: Background::start(script, args),
-            keys,
-        }
-    }
-
-    /// Waits until the screen has shown this, then types.
-    async fn at(mut self, seen: &str, keys: &str) -> Self {
-        self.screen.prints(seen).await;
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self
-    }
-
-    /// Its end: code, stdout, and all that the screen has shown as stderr.
-    async fn end(self) -> Run {
-        let seen = self.screen.end().await;
-        let file = |name: &str| std::fs::read_to_string(self.world.home().join(name)).unwrap();
-        assert_eq!(file("before"), file("after"), "the terminal is as it was");
-        Run {
-            command: seen.command,
-            code: file("code").trim().parse().ok(),
-            stdout: file("out"),
-            stderr: seen.stdout,
-        }
-    }
 }
 
 /// Of which account and role the keys on stdout are.
