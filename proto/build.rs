@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "accounts",
         "credentials",
         "jobs",
+        "policy",
         "errors",
     ]
     .map(|name| format!("awsso/v1/{name}.proto"));

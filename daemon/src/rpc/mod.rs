@@ -6,6 +6,7 @@ mod connection;
 mod credentials;
 mod daemon;
 mod jobs;
+mod policy;
 mod selection;
 mod session;
 mod target;
@@ -16,7 +17,8 @@ use awsso_proto::{
     Failure, Reason,
     v1::{
         SessionRef, accounts_server::AccountsServer, credentials_server::CredentialsServer,
-        daemon_server::DaemonServer, jobs_server::JobsServer, session_server::SessionServer,
+        daemon_server::DaemonServer, jobs_server::JobsServer, policy_server::PolicyServer,
+        session_server::SessionServer,
     },
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -31,7 +33,7 @@ use crate::{
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{self, Principal},
+    policy::{Principal, admit, person_only},
     session::{Session, Sessions},
 };
 
@@ -63,7 +65,8 @@ pub fn server(services: Services) -> Router {
         .add_service(SessionServer::new(services.clone()))
         .add_service(AccountsServer::new(services.clone()))
         .add_service(CredentialsServer::new(services.clone()))
-        .add_service(JobsServer::new(services))
+        .add_service(JobsServer::new(services.clone()))
+        .add_service(PolicyServer::new(services))
 }
 
 impl Services {
@@ -81,14 +84,14 @@ impl Services {
         }
         let files = self.config.files()?;
         let principal = Caller::of(request).principal();
-        policy::admit(principal, &files)?;
+        admit(principal, &files)?;
         Ok((principal, files))
     }
 
     /// The same for what only a person may do.
     fn admit_person<T>(&self, request: &Request<T>, what: &str) -> Result<Files, Failure> {
         let (principal, files) = self.admit(request)?;
-        policy::person_only(principal, what)?;
+        person_only(principal, what)?;
         Ok(files)
     }
 }

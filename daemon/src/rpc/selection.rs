@@ -16,6 +16,7 @@ use crate::{
     config::{self, Files, check_region},
     credentials::Role,
     jobs::{Planned, Target},
+    policy::{self, Principal},
     session::Session,
 };
 
@@ -23,6 +24,7 @@ impl Services {
     pub(super) async fn selection(
         &self,
         files: &Files,
+        principal: Principal,
         selection: v1::Selection,
     ) -> Result<Vec<Planned>, Failure> {
         let reference = selection.session.unwrap_or_default();
@@ -53,7 +55,10 @@ impl Services {
         let accounts = self.meant(&session, &wanted, roles.len()).await?;
         let mut planned = Vec::new();
         for account in accounts {
-            let role = role_in(&account, &roles);
+            let role = match policy::role_for(principal, files, &account.id, &account.name) {
+                Some(forced) => role_in(&account, &[forced]),
+                None => role_in(&account, &roles),
+            };
             for region in &regions {
                 planned.push(plan(&session, &account, role.clone(), region));
             }
