@@ -13,6 +13,7 @@ mod jobs;
 mod login;
 mod logout;
 mod logs;
+mod policy;
 mod profiles;
 mod status;
 
@@ -32,6 +33,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Console(args) => console::run(context, args).await,
         Verb::Profiles(command) => profiles::run(context, command).await,
         Verb::Jobs(command) => jobs::run(context, command).await,
+        Verb::Policy(command) => policy::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,

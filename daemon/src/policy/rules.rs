@@ -468,7 +468,11 @@ mod tests {
                 "line 2, column 16: ",
                 "not absolute",
             ),
-            ("policy = 'open'", "line 1, column 10: ", "a table like [policy]"),
+            (
+                "policy = 'open'",
+                "line 1, column 10: ",
+                "a table like [policy]",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(

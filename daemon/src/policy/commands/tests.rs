@@ -144,11 +144,7 @@ fn every_block_of_the_table_is_found_and_nothing_in_it_is_misread() {
         let (head, lines) = block.split_once('\n').unwrap();
         let (word, prefix) = head.split_once(' ').unwrap();
         let service = service(word).unwrap_or_else(|| panic!("{word} is not found"));
-        assert_eq!(
-            (service.prefix, service.block),
-            (prefix, lines),
-            "{word}"
-        );
+        assert_eq!((service.prefix, service.block), (prefix, lines), "{word}");
         for line in lines.lines() {
             let mut words = line.split(' ');
             let (kind, verb) = (words.next().unwrap(), words.next().unwrap());
