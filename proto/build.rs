@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "credentials",
         "jobs",
         "approvals",
+        "policy",
         "errors",
     ]
     .map(|name| format!("awsso/v1/{name}.proto"));

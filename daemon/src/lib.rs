@@ -12,7 +12,7 @@ mod limiter;
 pub mod logs;
 mod loopback;
 pub mod os;
-mod policy;
+pub mod policy;
 mod portal;
 mod rpc;
 mod session;

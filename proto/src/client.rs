@@ -21,7 +21,8 @@ use crate::{
     v1::{
         ClientKind, HelloRequest, HelloResponse, accounts_client::AccountsClient,
         approvals_client::ApprovalsClient, credentials_client::CredentialsClient,
-        daemon_client::DaemonClient, jobs_client::JobsClient, session_client::SessionClient,
+        daemon_client::DaemonClient, jobs_client::JobsClient, policy_client::PolicyClient,
+        session_client::SessionClient,
     },
 };
 
@@ -177,6 +178,10 @@ impl Client {
     pub fn jobs(&self) -> JobsClient<Channel> {
         JobsClient::with_origin(self.channel.clone(), origin())
             .max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub fn policy(&self) -> PolicyClient<Channel> {
+        PolicyClient::with_origin(self.channel.clone(), origin())
     }
 }
 

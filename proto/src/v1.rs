@@ -142,6 +142,31 @@ impl LoginFlow {
     }
 }
 
+impl Effect {
+    /// The word that people and programs see, and that a rule is written with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Unspecified | Self::Deny => "deny",
+        }
+    }
+}
+
+impl ActionClass {
+    /// The word that people and programs see, and that a rule is written with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Unspecified | Self::Write => "write",
+            Self::Permissions => "permissions",
+            Self::Tagging => "tagging",
+            Self::Credentials => "credentials",
+        }
+    }
+}
+
 impl StoreKind {
     /// The word that people and programs see.
     pub fn word(self) -> &'static str {

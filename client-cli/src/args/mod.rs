@@ -114,6 +114,9 @@ pub enum Verb {
     /// Answer what agents may do only when a person says yes
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Explain what the policy decides
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
@@ -139,6 +142,7 @@ impl Verb {
             | Self::Profiles(_)
             | Self::Jobs(_)
             | Self::Approvals(_)
+            | Self::Policy(_)
             | Self::Daemon(_)
             | Self::Completions(_)
             | Self::Complete(_) => Family::Plain,
@@ -404,6 +408,37 @@ impl Reach {
             Self::Command => "exactly this for all agents, for 8 hours",
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say what would be decided about a command, and why; nothing is run
+    Test(PolicyTestArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PolicyTestArgs {
+    /// The whole command, for example "aws s3 ls"
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub command: String,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Whom to decide for
+    #[arg(long = "as", value_name = "WHO", default_value = "agent")]
+    pub asked_by: Asker,
+    /// It is a shell command for this instance; may be given several times
+    #[arg(long = "instance-id", value_name = "ID", value_parser = value::instance_id)]
+    pub instance_ids: Vec<String>,
+    /// It is a shell command for every instance with this tag; may be given several times
+    #[arg(long, value_name = "tag:KEY=VALUE[,VALUE]", value_parser = value::ssm_target, conflicts_with = "instance_ids")]
+    pub targets: Vec<SsmTarget>,
+}
+
+/// Who may be told apart by a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Asker {
+    Agent,
+    Person,
 }
 
 #[derive(Debug, Subcommand)]

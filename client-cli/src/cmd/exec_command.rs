@@ -10,17 +10,22 @@ use awsso_proto::{
 use crate::{args::ExecCommandArgs, context::Context, exit::Stop, run::order};
 
 pub async fn run(context: &Context, args: ExecCommandArgs) -> Result<u8, Stop> {
-    let work = AwsCliWork {
-        command: args.command,
-        working_directory: working_directory()?,
-        environment: environment::listed(environment::FOR_AWS_CLI).collect(),
-    };
+    let work = work(args.command)?;
     let request = StartJobRequest {
         work: Some(Work::AwsCli(work)),
         time_limit: args.timeout.map(time_limit),
         ..StartJobRequest::default()
     };
     order(context, "exec-command", args.places, &args.run, request).await
+}
+
+/// A command, to be run in this folder and environment.
+pub(super) fn work(command: String) -> Result<AwsCliWork, Failure> {
+    Ok(AwsCliWork {
+        command,
+        working_directory: working_directory()?,
+        environment: environment::listed(environment::FOR_AWS_CLI).collect(),
+    })
 }
 
 pub(super) fn time_limit(seconds: u32) -> prost_types::Duration {

@@ -14,6 +14,7 @@ mod jobs;
 mod login;
 mod logout;
 mod logs;
+mod policy;
 mod profiles;
 mod status;
 
@@ -34,6 +35,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Profiles(command) => profiles::run(context, command).await,
         Verb::Jobs(command) => jobs::run(context, command).await,
         Verb::Approvals(command) => approvals::run(context, command).await,
+        Verb::Policy(command) => policy::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,

@@ -22,7 +22,7 @@ pub use aws_file::{AwsFile, Section};
 pub use environment::{Environment, check_endpoint, is_loopback};
 pub use roles::{RoleArn, RoleSettings};
 pub use sessions::{Resolved, SessionSpec, canonical, check_region, resolve, same_place};
-pub use settings::{Limits, LoginFlow, Network, Preset, SessionSettings, Settings, StoreKind};
+pub use settings::{Limits, LoginFlow, Network, SessionSettings, Settings, StoreKind};
 
 /// The largest configuration file that is read.
 const MAX_FILE: u64 = 8 << 20;

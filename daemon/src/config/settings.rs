@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::RoleSettings;
+use crate::policy::Rules;
 
 /// The whole file. An unknown key is a warning, except in `[policy]`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -152,27 +153,10 @@ impl Limits {
 }
 
 /// `[policy]`, or why it cannot be used: then agents are refused.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
-    pub preset: Preset,
+    pub rules: Rules,
     pub error: Option<String>,
-}
-
-/// Parsed from the first day; every preset acts as `open` until policy is built.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    #[default]
-    Guarded,
-    Open,
-    ReadOnly,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyTable {
-    #[serde(default)]
-    preset: Preset,
 }
 
 impl Settings {
@@ -220,31 +204,21 @@ impl Settings {
                 .unwrap_or_default();
             format!("{at}{}", error.message())
         };
-        let mut table: toml::Table = text.parse().map_err(one_line)?;
-        let policy = table
-            .remove("policy")
-            .map_or_else(Policy::default, |value| {
-                match PolicyTable::deserialize(value) {
-                    Ok(table) => Policy {
-                        preset: table.preset,
-                        error: None,
-                    },
-                    Err(error) => Policy {
-                        preset: Preset::default(),
-                        error: Some(format!("[policy] in config.toml: {}", error.message())),
-                    },
-                }
-            });
-        // From the text again: only that knows the line of a value of the wrong type.
         let document = toml::Deserializer::parse(text).map_err(one_line)?;
         let mut settings: Self = serde_ignored::deserialize(document, |key| {
             let key = key.to_string();
-            if key != "policy" {
+            if key != "policy" && !key.starts_with("policy.") {
                 warn!(key, "unknown key in config.toml");
             }
         })
         .map_err(one_line)?;
-        settings.policy = policy;
+        settings.policy = match Rules::parse(text, &settings.aliases) {
+            Ok(rules) => Policy { rules, error: None },
+            Err(error) => Policy {
+                rules: Rules::default(),
+                error: Some(format!("[policy] in config.toml: {error}")),
+            },
+        };
         Ok(settings)
     }
 }
@@ -252,6 +226,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Preset;
 
     #[test]
     fn a_full_file_is_understood() {
@@ -264,7 +239,7 @@ mod tests {
         assert_eq!(settings.sessions["corp"].region, "eu-west-1");
         assert_eq!(settings.store, StoreKind::Memory);
         assert_eq!(settings.limits.run_time(), Duration::from_secs(5));
-        assert_eq!(settings.policy.preset, Preset::ReadOnly);
+        assert_eq!(settings.policy.rules.preset, Preset::ReadOnly);
         assert_eq!(
             Settings::parse("store = 'file'").unwrap().store,
             StoreKind::File

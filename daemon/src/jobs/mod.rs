@@ -38,6 +38,7 @@ use crate::{
     limiter::Limiters,
     session::{Session, Sessions},
 };
+pub use aws_cli::words as aws_cli_words;
 pub use job::Job;
 use journal::{Begun, Journal, TargetForm};
 use output::Output;

@@ -170,7 +170,7 @@ pub fn lineage(pid: u32) -> Vec<Process> {
 /// Deeper than any shell in a terminal in a desktop.
 const LONGEST_LINEAGE: usize = 256;
 
-/// proc_pid_stat(5): the name, in parentheses, may hold anything.
+/// proc(5), `/proc/PID/stat`: the name, in parentheses, may hold anything.
 #[cfg(target_os = "linux")]
 fn look_up(pid: u32) -> Option<(Process, u32)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

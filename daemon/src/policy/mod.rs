@@ -1,16 +1,42 @@
 //! Who may do what. The agent is not the person: an agent's request passes here
-//! before anything else. Rules and approvals are not built yet: every preset
-//! acts as `open`; what never depends on rules is enforced already.
+//! before anything else. What agents never may stands in `aws_cli.rs`, what a
+//! person says about the rest in `[policy]` of `config.toml`; whatever is not
+//! known, not understood or not trusted is refused.
 
+mod action;
+mod aliases;
 mod approvals;
+mod aws_cli;
+mod commands;
+mod decide;
+mod folder;
 mod lineage;
+mod rules;
+mod transfer;
+mod verdict;
 
-use awsso_proto::{Failure, Reason, error::key, v1::ClientKind};
+use std::path::{Path, PathBuf};
 
-pub use approvals::{Approvals, Asker, By, Work};
+use awsso_proto::{
+    Failure, Reason,
+    error::key,
+    v1::{ClientKind, start_job_request::Work},
+};
+
+pub use action::Action;
+use action::Objection;
+pub use approvals::{Approvals, Asker, By, Work as Asked};
+pub use decide::{Decision, Place, decide};
 pub use lineage::Agents;
+#[cfg(test)]
+pub use rules::Preset;
+pub use rules::Rules;
+pub use verdict::Verdict;
 
-use crate::config::Files;
+use crate::{
+    config::{Environment, Files},
+    jobs,
+};
 
 /// Who asks, as far as rules are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +71,40 @@ pub fn person_only(principal: Principal, what: &str) -> Result<(), Failure> {
         Principal::Person => Ok(()),
         Principal::Agent => Err(denied(format!("an agent may not {what}"))),
     }
+}
+
+/// The role that somebody has in an account, whatever he asks for.
+pub fn role_for(
+    principal: Principal,
+    files: &Files,
+    account: &str,
+    account_name: &str,
+) -> Option<String> {
+    match principal {
+        Principal::Person => None,
+        Principal::Agent => {
+            let rules = &files.settings.policy.rules;
+            rules.agent_role(account, account_name).map(str::to_owned)
+        }
+    }
+}
+
+/// What a request for a job would do. What cannot be a command is said here.
+pub fn action_of(work: &Work, rules: &Rules, own: &Environment) -> Result<Action, Failure> {
+    let work = match work {
+        Work::Ssm(work) => return Ok(Action::ssm(work)),
+        Work::AwsCli(work) => work,
+    };
+    let words = jobs::aws_cli_words(&work.command)?;
+    let words = &words[1..];
+    let directory = Path::new(&work.working_directory);
+    let mut action = aws_cli::action(words, rules.agent_folder.as_ref(), directory);
+    if action.objection.is_none() {
+        let home = work.environment.get("HOME").map(String::as_str);
+        let home = PathBuf::from(home.or_else(|| own.get("HOME")).unwrap_or("/"));
+        action.objection = aliases::objection(&aws_cli::named(words), &home).map(Objection);
+    }
+    Ok(action)
 }
 
 fn denied(message: String) -> Failure {

@@ -1,11 +1,14 @@
 //! `awsso.v1.Approvals`: what waits for a person, and the person's answers.
 
+use std::time::Duration;
+
 use awsso_proto::{
     Failure, Reason,
     error::key,
     v1::{
-        DecideApprovalRequest, DecideApprovalResponse, WatchApprovalsRequest,
-        WatchApprovalsResponse, approvals_server::Approvals as Service,
+        ApprovalPlace, DecideApprovalRequest, DecideApprovalResponse, JobKind,
+        WatchApprovalsRequest, WatchApprovalsResponse, approvals_server::Approvals as Service,
+        start_job_request::Work,
     },
 };
 use tokio::sync::mpsc;
@@ -13,7 +16,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
-use crate::policy::{By, Principal};
+use crate::{
+    jobs::{self, Planned, Target},
+    policy::{Action, Asked, By, Principal},
+};
 
 #[tonic::async_trait]
 impl Service for Services {
@@ -72,5 +78,69 @@ impl Service for Services {
         }
         self.approvals.decide(&by, request.get_ref())?;
         Ok(Response::new(DecideApprovalResponse {}))
+    }
+}
+
+/// What a person is shown of a request, and approves.
+pub(super) fn asked(
+    work: &Work,
+    action: &Action,
+    planned: &[Planned],
+    limit: Option<Duration>,
+) -> Asked {
+    let targets = planned.iter().filter_map(|it| it.target.as_ref().ok());
+    let place = |target: &Target, instance: &str| ApprovalPlace {
+        account_id: target.role.account.clone(),
+        account_name: target.account_name.clone(),
+        role_name: target.role.name.clone(),
+        region: target.region.clone(),
+        instance_id: instance.to_owned(),
+    };
+    let mut detail = Vec::new();
+    let (kind, argv, places) = match work {
+        Work::AwsCli(work) => {
+            if !work.working_directory.is_empty() {
+                detail.push(format!("in {}", work.working_directory));
+            }
+            let words = jobs::aws_cli_words(&work.command);
+            let argv = words.unwrap_or_else(|_| vec![work.command.clone()]);
+            let places = targets.map(|target| place(target, "")).collect();
+            (JobKind::AwsCli, argv, places)
+        }
+        Work::Ssm(work) => {
+            for target in &work.targets {
+                detail.push(format!(
+                    "on every instance with {}={}",
+                    target.key,
+                    target.values.join(",")
+                ));
+            }
+            if !work.shell.is_empty() {
+                detail.push(format!("by {}", work.shell));
+            }
+            if work.strict {
+                detail.push("ends at the first error".to_owned());
+            }
+            if !work.working_directory.is_empty() {
+                detail.push(format!("in {}", work.working_directory));
+            }
+            let places = match &work.instance_ids[..] {
+                [] => targets.map(|target| place(target, "")).collect(),
+                ids => targets
+                    .flat_map(|target| ids.iter().map(|id| place(target, id)))
+                    .collect(),
+            };
+            (JobKind::Ssm, vec![work.command.clone()], places)
+        }
+    };
+    if let Some(limit) = limit {
+        detail.push(format!("for {} s at most", limit.as_secs()));
+    }
+    Asked {
+        kind,
+        argv,
+        detail: detail.join(", "),
+        class: action.class.word().to_owned(),
+        places,
     }
 }

@@ -1,19 +1,24 @@
 //! `awsso.v1.Credentials`: keys for a person's own programs. Never for an agent.
 
-use awsso_proto::v1::{
-    GetCredentialsRequest, GetCredentialsResponse, LoopbackEndpoint, OpenEndpointRequest,
-    OpenEndpointResponse, Secret, SignInRequest, SignInResponse,
-    credentials_server::Credentials as Service, timestamp,
+use awsso_proto::{
+    Failure,
+    v1::{
+        self, GetCredentialsRequest, GetCredentialsResponse, LoopbackEndpoint, OpenEndpointRequest,
+        OpenEndpointResponse, Secret, SignInRequest, SignInResponse,
+        credentials_server::Credentials as Service, timestamp,
+    },
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
-use super::{STREAM_QUEUE, Services, Stream};
+use super::{STREAM_QUEUE, Services, Stream, policy::place};
 use crate::{
+    config::Files,
     credentials::{Endpoint, Source},
     jobs::Target,
+    policy::{Action, Principal, Verdict},
 };
 
 #[tonic::async_trait]
@@ -24,7 +29,7 @@ impl Service for Services {
     ) -> Result<Response<GetCredentialsResponse>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
         let request = request.into_inner();
-        let target = self.target(&files, request.target).await?;
+        let target = self.target_for_keys(&files, request.target).await?;
         let held = self.broker.get(&target.session, &target.role).await?;
         if !request.unattended {
             self.accounts.used(&target.session, &target.role);
@@ -49,7 +54,7 @@ impl Service for Services {
     ) -> Result<Response<Self::OpenEndpointStream>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
         let request = request.into_inner();
-        let target = self.target(&files, request.target).await?;
+        let target = self.target_for_keys(&files, request.target).await?;
         let source = Source {
             broker: self.broker.clone(),
             session: target.session,
@@ -93,7 +98,7 @@ impl Service for Services {
     ) -> Result<Response<SignInResponse>, Status> {
         let files = self.admit_person(&request, "sign in to the console")?;
         let request = request.into_inner();
-        let target = self.target(&files, request.target).await?;
+        let target = self.target_for_keys(&files, request.target).await?;
         let Target {
             session,
             role,
@@ -113,5 +118,21 @@ impl Service for Services {
             role_name: role.name,
             region,
         }))
+    }
+}
+
+impl Services {
+    /// A target whose keys a person may hold. Whoever holds them may do all that
+    /// the role may: rules about some of it cannot be kept here.
+    async fn target_for_keys(
+        &self,
+        files: &Files,
+        target: Option<v1::Target>,
+    ) -> Result<Target, Failure> {
+        let target = self.target(files, Principal::Person, target).await?;
+        let rules = &files.settings.policy.rules;
+        let action = Action::hold_credentials();
+        Verdict::of(Principal::Person, &action, [place(&target)], rules).permit(false)?;
+        Ok(target)
     }
 }

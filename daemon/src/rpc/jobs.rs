@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
+use super::{STREAM_QUEUE, Services, Stream, approvals::asked, connection::Caller, policy::place};
 use crate::{
     jobs::{Bounds, Job, Planned, query},
-    policy::Principal,
+    policy::{self, Principal, Verdict},
 };
 
 /// Output in one message.
@@ -34,9 +34,17 @@ impl Service for Services {
         &self,
         request: Request<StartJobRequest>,
     ) -> Result<Response<StartJobResponse>, Status> {
-        let caller = Caller::of(&request).kind();
+        let caller = Caller::of(&request);
+        let (caller, asker) = (caller.kind(), caller.asker());
         let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
+        let nothing = || Failure::new(Reason::InvalidArgument, "there is no work to do");
+        let work = request.work.ok_or_else(nothing)?;
+        let rules = &files.settings.policy.rules;
+        let action = policy::action_of(&work, rules, &self.config.environment)?;
+        if principal == Principal::Agent {
+            action.check_for_agents()?;
+        }
         let bounds = Bounds {
             time: request.time_limit.map(duration).transpose()?,
             parallel: usize::try_from(request.parallel).unwrap_or(usize::MAX),
@@ -47,16 +55,27 @@ impl Service for Services {
         // A client that leaves before this ends has started nothing; afterwards
         // the job is the daemon's.
         let planned = if let Some(selection) = request.selection {
-            self.selection(&files, selection).await?
+            self.selection(&files, principal, selection).await?
         } else {
-            let target = self.target(&files, request.target).await?;
+            let target = self.target(&files, principal, request.target).await?;
             if principal == Principal::Person {
                 self.accounts.used(&target.session, &target.role);
             }
             vec![Planned::new(target)]
         };
-        let nothing = || Failure::new(Reason::InvalidArgument, "there is no work to do");
-        let job = match (request.work.ok_or_else(nothing)?, request.dry_run) {
+        let targets = planned.iter().filter_map(|it| it.target.as_ref().ok());
+        let verdict = Verdict::of(principal, &action, targets.map(place), rules);
+        match verdict {
+            Verdict::Ask(asking) if !request.dry_run => {
+                let wait = request.approval_wait.map(duration).transpose()?;
+                let shown = asked(&work, &action, &planned, bounds.time);
+                self.approvals
+                    .clear(&asker, shown, &asking.why, wait.unwrap_or_default())
+                    .await?;
+            }
+            verdict => verdict.permit(request.dry_run)?,
+        }
+        let job = match (work, request.dry_run) {
             (Work::AwsCli(work), true) => self.jobs.plan_aws_cli(&planned, work)?,
             (Work::Ssm(work), true) => self.jobs.plan_ssm(planned, work, bounds).await?,
             (Work::AwsCli(work), false) => {

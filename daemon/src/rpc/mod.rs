@@ -7,6 +7,7 @@ mod connection;
 mod credentials;
 mod daemon;
 mod jobs;
+mod policy;
 mod selection;
 mod session;
 mod target;
@@ -18,7 +19,7 @@ use awsso_proto::{
     v1::{
         SessionRef, accounts_server::AccountsServer, approvals_server::ApprovalsServer,
         credentials_server::CredentialsServer, daemon_server::DaemonServer,
-        jobs_server::JobsServer, session_server::SessionServer,
+        jobs_server::JobsServer, policy_server::PolicyServer, session_server::SessionServer,
     },
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -33,7 +34,7 @@ use crate::{
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{self, Agents, Approvals, Principal},
+    policy::{Agents, Approvals, Principal, admit, person_only},
     session::{Session, Sessions},
 };
 
@@ -68,7 +69,8 @@ pub fn server(services: Services) -> Router {
         .add_service(AccountsServer::new(services.clone()))
         .add_service(CredentialsServer::new(services.clone()))
         .add_service(ApprovalsServer::new(services.clone()))
-        .add_service(JobsServer::new(services))
+        .add_service(JobsServer::new(services.clone()))
+        .add_service(PolicyServer::new(services))
 }
 
 impl Services {
@@ -86,14 +88,14 @@ impl Services {
         }
         let files = self.config.files()?;
         let principal = Caller::of(request).principal();
-        policy::admit(principal, &files)?;
+        admit(principal, &files)?;
         Ok((principal, files))
     }
 
     /// The same for what only a person may do.
     fn admit_person<T>(&self, request: &Request<T>, what: &str) -> Result<Files, Failure> {
         let (principal, files) = self.admit(request)?;
-        policy::person_only(principal, what)?;
+        person_only(principal, what)?;
         Ok(files)
     }
 }

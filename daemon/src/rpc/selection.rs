@@ -26,6 +26,7 @@ use crate::{
     config::{self, Files, RoleSettings, check_region},
     credentials::Role,
     jobs::{Planned, Target},
+    policy::{self, Principal},
     session::Session,
 };
 
@@ -33,6 +34,7 @@ impl Services {
     pub(super) async fn selection(
         &self,
         files: &Files,
+        principal: Principal,
         selection: v1::Selection,
     ) -> Result<Vec<Planned>, Failure> {
         let reference = selection.session.unwrap_or_default();
@@ -65,8 +67,19 @@ impl Services {
             configured: &files.settings.roles,
         };
         let accounts = self.meant(&session, &wanted, roles).await?;
+        // What agents are held to is a permission set.
+        let none = BTreeMap::new();
         let mut planned = Vec::new();
         for account in accounts {
+            let forced = policy::role_for(principal, files, &account.id, &account.name);
+            let forced = forced.as_slice();
+            let roles = match forced {
+                [] => roles,
+                wanted => Roles {
+                    wanted,
+                    configured: &none,
+                },
+            };
             let role = self.role(files, &session, &account, roles).await;
             for region in &regions {
                 planned.push(plan(&session, &account, role.clone(), region));

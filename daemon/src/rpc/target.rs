@@ -10,6 +10,7 @@ use crate::{
     config::{self, Files, RoleSettings, check_region},
     credentials::{Assumed, Role},
     jobs::Target,
+    policy::{self, Principal},
     session::Session,
 };
 
@@ -20,6 +21,7 @@ impl Services {
     pub(super) async fn target(
         &self,
         files: &Files,
+        principal: Principal,
         target: Option<v1::Target>,
     ) -> Result<Target, Failure> {
         let target = target.unwrap_or_default();
@@ -42,7 +44,7 @@ impl Services {
             .or_else(|| assumed.and_then(|role| role.region.clone()))
             .unwrap_or(resolved.region);
         check_region(&region)?;
-        let (role, account_name) = if let Some(assumed) = assumed {
+        let (mut role, account_name) = if let Some(assumed) = assumed {
             let role = self
                 .assumed(files, &session, assumed, LONGEST_CHAIN)
                 .await?;
@@ -51,8 +53,9 @@ impl Services {
         } else {
             let account = non_empty(target.account).or(resolved.account);
             let account = account.ok_or_else(|| missing("account"))?;
-            let name = non_empty(target.role).or(resolved.role);
             let account = self.account(files, &session, &account).await?;
+            let forced = policy::role_for(principal, files, &account.id, &account.name);
+            let name = forced.or(non_empty(target.role)).or(resolved.role);
             let role = Role {
                 account: account.id,
                 name: name.ok_or_else(|| missing("role"))?,
@@ -60,6 +63,10 @@ impl Services {
             };
             (role, account.name)
         };
+        if let Some(name) = policy::role_for(principal, files, &role.account, &account_name) {
+            role.assumed = None;
+            role.name = name;
+        }
         Ok(Target {
             session,
             role,

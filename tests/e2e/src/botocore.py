@@ -54,6 +54,17 @@ def identity(profile):
     return boto3.Session(profile_name=profile).client("sts").get_caller_identity()["Account"]
 
 
+def commands():
+    """The version of the AWS CLI that is installed here, and every command in its own tables."""
+    from awscli import __version__
+    from awscli.clidriver import create_clidriver
+    found = []
+    for service, command in create_clidriver()._get_command_table().items():
+        table = getattr(command, "subcommand_table", None) or command._get_command_table()
+        found += [f"{service} {word}" for word in table]
+    return {"version": __version__, "commands": found}
+
+
 def crowd(stop, whole, overwritten, theirs):
     """Twenty readers of whole files, twenty writers of files that others write too, and twenty of their own files,
     until the file `stop` is there. What failed; empty when nothing did."""

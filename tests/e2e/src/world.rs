@@ -139,6 +139,12 @@ impl World {
         self.write(".config/awsso/config.toml", text);
     }
 
+    /// Agents may do what they want but get credentials: for tests of how work is
+    /// done, not of who may have it done.
+    pub fn open_to_agents(&self) {
+        self.configure("[policy]\npreset = 'open'\n");
+    }
+
     /// Writes a file of the person's home.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.home().join(path);

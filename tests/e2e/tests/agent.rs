@@ -92,8 +92,21 @@ async fn a_policy_that_cannot_be_trusted_refuses_the_agent_and_not_the_person() 
     let ask = async || agent.session().get(GetSessionRequest::default()).await;
     ask().await.unwrap();
     for (text, mode, words) in [
-        ("preset = 'nonsense'", 0o600, "nonsense"),
-        ("presett = 'open'", 0o600, "presett"),
+        (
+            "preset = 'nonsense'",
+            0o600,
+            "line 2, column 10: unknown variant `nonsense`",
+        ),
+        (
+            "presett = 'open'",
+            0o600,
+            "line 2, column 1: unknown field `presett`",
+        ),
+        (
+            "[[policy.rule]]\naccount = 'prod'",
+            0o600,
+            "line 2, column 1: missing field `effect`",
+        ),
         (
             "preset = 'open'",
             0o666,

@@ -26,6 +26,7 @@ mod mcp;
 mod mcp_commands;
 mod outputs;
 mod pick;
+mod policy;
 mod profiles;
 mod remote_shell;
 mod role_credentials;

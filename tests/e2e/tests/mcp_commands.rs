@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 const TRAILER: &str = "account 111122223333 (production) role AdministratorAccess region eu-west-1";
 
+/// A command that an agent may have run; a script stands for the AWS CLI.
+const ANY: &str = "aws sts get-caller-identity";
+
 fn exec(role: &str, command: &str) -> Value {
     json!({"accountId": PRODUCTION, "roleName": role, "command": command})
 }
@@ -54,15 +57,11 @@ async fn the_real_aws_cli_answers_as_text_with_a_last_line_on_how_it_went() {
 async fn stderr_and_a_failure_are_told_apart() {
     let world = World::logged_in().await;
     let mut shim = shim_with_aws(&world, "echo out; echo err >&2; exit 3").await;
-    let answer = shim
-        .call("aws_sso_exec_command", exec(ADMIN, "aws x"))
-        .await;
+    let answer = shim.call("aws_sso_exec_command", exec(ADMIN, ANY)).await;
     let text = answer.error();
     assert!(text.starts_with("out\n[stderr]\nerr\n[exit 3 | "), "{text}");
     let mut shim = shim_with_aws(&world, "true").await;
-    let answer = shim
-        .call("aws_sso_exec_command", exec(ADMIN, "aws x"))
-        .await;
+    let answer = shim.call("aws_sso_exec_command", exec(ADMIN, ANY)).await;
     assert!(
         answer.ok().starts_with("(no output)\n[exit 0 | "),
         "{answer:?}"
@@ -72,6 +71,7 @@ async fn stderr_and_a_failure_are_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_command_tells_the_model_which_other_roles_there_are() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = world.legacy_shim().await;
     let denied = shim
         .call("aws_sso_exec_command", exec(NO_S3, "aws s3 ls"))
@@ -108,6 +108,7 @@ async fn a_denied_command_tells_the_model_which_other_roles_there_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_command_runs_on_linux_and_windows() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = world.modern_shim();
     know_the_accounts(&mut shim).await;
     for (instance, command, printed) in [
@@ -168,9 +169,7 @@ async fn a_long_output_is_cut_and_the_answer_says_where_all_of_it_is() {
     let file = world.dir().join("printed");
     std::fs::write(&file, &printed).unwrap();
     let mut shim = shim_with_aws(&world, &format!("cat {}", file.display())).await;
-    let answer = shim
-        .call("aws_sso_exec_command", exec(ADMIN, "aws x"))
-        .await;
+    let answer = shim.call("aws_sso_exec_command", exec(ADMIN, ANY)).await;
     let text = answer.ok();
     assert!((15_000..21_000).contains(&text.len()), "{}", text.len());
     let (shown, last) = text.rsplit_once("\n[exit 0 | ").unwrap();
@@ -189,7 +188,7 @@ async fn a_long_output_is_cut_and_the_answer_says_where_all_of_it_is() {
         .ok();
     assert!(by_id == printed);
 
-    let mut arguments = exec(ADMIN, "aws x");
+    let mut arguments = exec(ADMIN, ANY);
     arguments["maxChars"] = 100.into();
     let answer = shim.call("aws_sso_exec_command", arguments).await;
     assert!(answer.ok().len() < 600, "{answer:?}");

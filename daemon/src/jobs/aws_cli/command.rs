@@ -33,20 +33,8 @@ pub struct Command {
 
 impl Command {
     pub fn new(work: AwsCliWork, own: &Environment) -> Result<Self, Failure> {
-        let words = words::split(&work.command)?;
+        let words = words(&work.command)?;
         let invalid = |what: &str| Failure::new(Reason::InvalidArgument, what);
-        match words.first().map(String::as_str) {
-            Some("aws") => {}
-            Some(first) => {
-                return Err(
-                    invalid(&format!("the command must start with aws, not {first:?}")).with(
-                        key::HINT,
-                        "other programs run by: awsso exec --account A --role R -- PROGRAM",
-                    ),
-                );
-            }
-            None => return Err(invalid("the command is empty")),
-        }
         let directory = PathBuf::from(work.working_directory);
         if !directory.is_absolute() {
             return Err(invalid("the working directory is not absolute"));
@@ -113,6 +101,22 @@ impl Command {
             .kill_on_drop(true);
         os::own_group(&mut command);
         command.spawn().map_err(|error| spawn_failure(self, &error))
+    }
+}
+
+/// The words of a command line, the first of which is `aws`.
+pub fn words(command: &str) -> Result<Vec<String>, Failure> {
+    let invalid = |what: &str| Failure::new(Reason::InvalidArgument, what);
+    let words = words::split(command)?;
+    match words.first().map(String::as_str) {
+        Some("aws") => Ok(words),
+        Some(first) => Err(
+            invalid(&format!("the command must start with aws, not {first:?}")).with(
+                key::HINT,
+                "other programs run by: awsso exec --account A --role R -- PROGRAM",
+            ),
+        ),
+        None => Err(invalid("the command is empty")),
     }
 }
 

@@ -24,7 +24,7 @@ use tracing::info;
 use super::{Bounds, Job, Jobs, Target, aws_error::AwsError};
 use crate::credentials::RoleCredentials;
 use child::{Ended, Run};
-pub use command::Command;
+pub use command::{Command, words};
 
 /// Runs the command as each of the job's targets.
 pub async fn run(jobs: Jobs, job: Arc<Job>, command: Command, bounds: Bounds) {

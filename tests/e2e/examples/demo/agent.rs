@@ -81,7 +81,11 @@ fn scenes() -> [Scene; 6] {
         scene(status, json!({"waitSeconds": 20}), &["active"]),
         scene(accounts, json!({}), &[PRODUCTION, NO_S3]),
         scene(exec, list(READ_ONLY), &["111122223333-data", "exit 0"]),
-        scene(ec2, on_windows, &["win-1", "exit 0"]),
+        // A shell command changes something: a person decides about it.
+        Scene {
+            fails: true,
+            ..scene(ec2, on_windows, &["APPROVAL_REQUIRED", "ssm:SendCommand"])
+        },
         Scene {
             fails: true,
             ..scene(exec, list(NO_S3), &["AccessDenied", READ_ONLY, "exit 255"])

@@ -1,0 +1,281 @@
+//! The decision: (who, what, where, rules) → allow, ask or deny, and why. Pure.
+//!
+//! What is not known is decided in both ways, and the stricter one counts: a rule
+//! that may or may not fit takes effect only where it restricts.
+
+use super::{
+    Principal,
+    action::{Action, Class, Operation, Tags},
+    rules::{Effect, Pattern, Preset, Rule, Rules, TagPattern, Who},
+};
+
+/// Where it is to be done, and as what.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'a> {
+    pub session: &'a str,
+    pub account: &'a str,
+    /// Empty: not known.
+    pub account_name: &'a str,
+    pub role: &'a str,
+    pub region: &'a str,
+}
+
+/// What is to be done with a request, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub effect: Effect,
+    pub by: By,
+    pub why: String,
+}
+
+impl Decision {
+    /// For an agent, as long as `[policy]` cannot be trusted.
+    pub fn mistake(why: String) -> Self {
+        Self {
+            effect: Effect::Deny,
+            by: By::Mistake,
+            why,
+        }
+    }
+}
+
+/// What decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// No agent may, whatever the rules say.
+    Always,
+    /// `[policy]` cannot be trusted.
+    Mistake,
+    Rule {
+        number: usize,
+        line: usize,
+    },
+    Preset(Preset),
+    /// It is a person's own business.
+    Person,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Always => f.write_str("what agents never may"),
+            Self::Mistake => f.write_str("a mistake in [policy]"),
+            Self::Rule { number, line } => write!(f, "rule {number} (line {line} of config.toml)"),
+            Self::Preset(preset) => write!(f, "preset {}", preset.word()),
+            Self::Person => f.write_str("no rule is about persons here"),
+        }
+    }
+}
+
+/// How a rule fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    No,
+    Maybe,
+    Yes,
+}
+
+impl From<bool> for Fit {
+    fn from(fits: bool) -> Self {
+        if fits { Self::Yes } else { Self::No }
+    }
+}
+
+/// Decides about one place.
+pub fn decide(principal: Principal, action: &Action, place: &Place<'_>, rules: &Rules) -> Decision {
+    if let (Principal::Agent, Some(objection)) = (principal, &action.objection) {
+        return Decision {
+            effect: Effect::Deny,
+            by: By::Always,
+            why: objection.to_string(),
+        };
+    }
+    let place = Place {
+        region: action.region.as_deref().unwrap_or(place.region),
+        ..*place
+    };
+    // The strictest of the rules that may fit.
+    let mut held: Option<(usize, &Rule)> = None;
+    for (at, rule) in rules.rules.iter().enumerate() {
+        match (fit(rule, principal, action, &place), rule.effect) {
+            (Fit::No, _) | (Fit::Maybe, Effect::Allow) => {}
+            (Fit::Maybe, Effect::Ask) => held = held.or(Some((at, rule))),
+            (Fit::Maybe, Effect::Deny) => return by_rule(at, rule, action, &place),
+            (Fit::Yes, effect) => {
+                let (at, rule) = held
+                    .filter(|(_, held)| held.effect > effect)
+                    .unwrap_or((at, rule));
+                return by_rule(at, rule, action, &place);
+            }
+        }
+    }
+    let preset = by_preset(principal, action, rules.preset);
+    match held {
+        Some((at, rule)) if rule.effect > preset.effect => by_rule(at, rule, action, &place),
+        _ => preset,
+    }
+}
+
+fn fit(rule: &Rule, principal: Principal, action: &Action, place: &Place<'_>) -> Fit {
+    let who = match (rule.principal, principal) {
+        (Who::Anyone, _) | (Who::Agent, Principal::Agent) | (Who::Person, Principal::Person) => {
+            Fit::Yes
+        }
+        (Who::Agent, Principal::Person) | (Who::Person, Principal::Agent) => Fit::No,
+    };
+    // The cheap and telling questions first.
+    let questions: [&dyn Fn() -> Fit; 7] = [
+        &|| any(&rule.class, |class| class_fits(*class, action.class)),
+        &|| account_fits(&rule.account, place),
+        &|| any(&rule.role, |role| role.matches(place.role).into()),
+        &|| any(&rule.region, |region| region.matches(place.region).into()),
+        &|| {
+            any(&rule.session, |session| {
+                session.matches(place.session).into()
+            })
+        },
+        &|| actions_fit(&rule.action, &action.operations),
+        &|| any(&rule.instance_tag, |tag| tag_fits(tag, &action.tags)),
+    ];
+    let mut fit = who;
+    for question in questions {
+        if fit == Fit::No {
+            break;
+        }
+        fit = fit.min(question());
+    }
+    fit
+}
+
+/// Nothing asked fits everything.
+fn any<T>(alternatives: &[T], fits: impl Fn(&T) -> Fit) -> Fit {
+    if alternatives.is_empty() {
+        return Fit::Yes;
+    }
+    alternatives.iter().map(fits).max().unwrap_or(Fit::No)
+}
+
+/// A list is a read. A change of permissions or tags is a write, but who allows
+/// writes has not said that he means those.
+fn class_fits(asked: Class, class: Class) -> Fit {
+    match (asked, class) {
+        (Class::Read, Class::List) => Fit::Yes,
+        (Class::Write, Class::Permissions | Class::Tagging) => Fit::Maybe,
+        (asked, class) => (asked == class).into(),
+    }
+}
+
+fn account_fits(accounts: &[Pattern], place: &Place<'_>) -> Fit {
+    any(accounts, |account| {
+        if account.matches(place.account)
+            || (!place.account_name.is_empty() && account.matches(place.account_name))
+        {
+            Fit::Yes
+        } else if place.account_name.is_empty() && !account.is_account_id() {
+            Fit::Maybe
+        } else {
+            Fit::No
+        }
+    })
+}
+
+/// Of a command that does several things, a rule about some of them fits maybe.
+fn actions_fit(patterns: &[Pattern], operations: &[Operation]) -> Fit {
+    if patterns.is_empty() {
+        return Fit::Yes;
+    }
+    let fits = |operation: &&Operation| {
+        patterns
+            .iter()
+            .any(|pattern| operation.0.iter().any(|name| pattern.matches(name)))
+    };
+    match operations.iter().filter(fits).count() {
+        0 => Fit::No,
+        count if count == operations.len() => Fit::Yes,
+        _ => Fit::Maybe,
+    }
+}
+
+fn tag_fits(asked: &TagPattern, tags: &Tags) -> Fit {
+    let Tags::Some(known) = tags else {
+        return Fit::No;
+    };
+    let Some((_, values)) = known.iter().find(|(key, _)| *key == asked.key) else {
+        return Fit::Maybe;
+    };
+    match values
+        .iter()
+        .filter(|value| asked.value.matches(value))
+        .count()
+    {
+        0 => Fit::No,
+        count if count == values.len() => Fit::Yes,
+        _ => Fit::Maybe,
+    }
+}
+
+fn by_rule(at: usize, rule: &Rule, action: &Action, place: &Place<'_>) -> Decision {
+    let by = By::Rule {
+        number: at + 1,
+        line: rule.line,
+    };
+    let verb = match rule.effect {
+        Effect::Allow => "is allowed",
+        Effect::Ask => "needs a person's approval",
+        Effect::Deny => "is denied",
+    };
+    let what = action.shown();
+    let reason = rule
+        .reason
+        .as_deref()
+        .map_or(String::new(), |reason| format!(": {reason}"));
+    Decision {
+        effect: rule.effect,
+        by,
+        why: format!("{what} {verb} in {} by {by}{reason}", place.shown()),
+    }
+}
+
+fn by_preset(principal: Principal, action: &Action, preset: Preset) -> Decision {
+    let what = action.shown();
+    if principal == Principal::Person {
+        return Decision {
+            effect: Effect::Allow,
+            by: By::Person,
+            why: format!("{what} is allowed: no rule is about persons here"),
+        };
+    }
+    let by = By::Preset(preset);
+    let (effect, why) = match (action.class, preset) {
+        (Class::Credentials, _) => (
+            Effect::Deny,
+            format!("{what} answers with a credential, which agents do not get ({by})"),
+        ),
+        (Class::Read | Class::List, _) => (Effect::Allow, format!("{what} only reads ({by})")),
+        (Class::Write | Class::Permissions | Class::Tagging, Preset::Open) => {
+            (Effect::Allow, format!("{what} is allowed ({by})"))
+        }
+        (Class::Write | Class::Permissions | Class::Tagging, Preset::Guarded) => (
+            Effect::Ask,
+            format!("{what} changes something and needs a person's approval ({by})"),
+        ),
+        (Class::Write | Class::Permissions | Class::Tagging, Preset::ReadOnly) => (
+            Effect::Deny,
+            format!("{what} changes something, and agents may only read ({by})"),
+        ),
+    };
+    Decision { effect, by, why }
+}
+
+impl Place<'_> {
+    /// `production (111122223333) as AdministratorAccess`
+    pub fn shown(&self) -> String {
+        match self.account_name {
+            "" => format!("{} as {}", self.account, self.role),
+            name => format!("{name} ({}) as {}", self.account, self.role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

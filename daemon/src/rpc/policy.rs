@@ -1,0 +1,70 @@
+//! `awsso.v1.Policy`: what would be decided, and why.
+
+use awsso_proto::{
+    Failure, Reason,
+    v1::{
+        ActionClass, ClientKind, Effect, ExplainRequest, ExplainResponse, explain_request,
+        policy_server::Policy as Service, start_job_request::Work,
+    },
+};
+use tonic::{Request, Response, Status};
+
+use super::Services;
+use crate::{
+    jobs::Target,
+    policy::{self, Place, Principal},
+};
+
+#[tonic::async_trait]
+impl Service for Services {
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        let (caller, files) = self.admit(&request)?;
+        let request = request.into_inner();
+        let principal = match caller {
+            Principal::Agent => Principal::Agent,
+            Principal::Person => request.asked_by().into(),
+        };
+        let nothing = || Failure::new(Reason::InvalidArgument, "there is no work to explain");
+        let work = match request.work.ok_or_else(nothing)? {
+            explain_request::Work::AwsCli(work) => Work::AwsCli(work),
+            explain_request::Work::Ssm(work) => Work::Ssm(work),
+        };
+        let rules = &files.settings.policy.rules;
+        let action = policy::action_of(&work, rules, &self.config.environment)?;
+        let target = self.target(&files, principal, request.target).await?;
+        let decision = match policy::admit(principal, &files) {
+            Ok(()) => policy::decide(principal, &action, &place(&target), rules),
+            Err(failure) => policy::Decision::mistake(failure.message),
+        };
+        Ok(Response::new(ExplainResponse {
+            effect: Effect::from(decision.effect).into(),
+            class: ActionClass::from(action.class).into(),
+            operations: action.operation_names(),
+            decided_by: decision.by.to_string(),
+            why: decision.why,
+            region: action.region.unwrap_or(target.region),
+            session: target.session.name().to_owned(),
+            account_id: target.role.account,
+            account_name: target.account_name,
+            role_name: target.role.name,
+            asked_by: match principal {
+                Principal::Person => ClientKind::Cli.into(),
+                Principal::Agent => ClientKind::Shim.into(),
+            },
+        }))
+    }
+}
+
+/// A target as rules see it.
+pub fn place(target: &Target) -> Place<'_> {
+    Place {
+        session: target.session.name(),
+        account: &target.role.account,
+        account_name: &target.account_name,
+        role: &target.role.name,
+        region: &target.region,
+    }
+}
