@@ -39,3 +39,4 @@ mod status;
 mod target;
 mod trust;
 mod two_users;
+mod whole_output;
