@@ -74,11 +74,8 @@ impl Following {
         let job = Arc::clone(&self.reader.job);
         let stop = self.reader.ssm.jobs.0.parts.stop.clone();
         let mut cancelled = false;
-        let mut polled = Instant::now();
+        let mut next = Instant::now() + next_poll(self.stirred.elapsed());
         while !self.have_ended() || !self.fetches.is_empty() {
-            let pause = next_poll(self.stirred.elapsed());
-            // A tick begins a pause after the last one began, however long that took; an AWS that is slow gets rest.
-            let next = (polled + pause).max(Instant::now() + pause / 2);
             tokio::select! {
                 () = tokio::time::sleep_until(next), if !self.have_ended() => {}
                 Some(_) = self.fetches.join_next() => continue,
@@ -91,8 +88,11 @@ impl Following {
                     self.deadline = self.deadline.min(self.stirred + CANCEL_LIMIT);
                 }
             }
-            polled = Instant::now();
+            let polled = Instant::now();
             self.poll().await;
+            let pause = next_poll(self.stirred.elapsed());
+            // A tick begins a pause after the last one began, however long that took; an AWS that is slow gets rest.
+            next = (polled + pause).max(Instant::now() + pause / 2);
             if Instant::now() > self.deadline {
                 self.give_up("AWS did not say how it ended");
             }
