@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use awsso_e2e::{
     Background, Run, World, bin,
-    known::{ADMIN, LINUX, LINUX_2, NO_S3, NO_SSM_INVENTORY, PRODUCTION, WINDOWS},
+    known::{ADMIN, LINUX, LINUX_2, NO_S3, PRODUCTION, WINDOWS},
     process::signal,
     within_limit,
 };
@@ -25,7 +25,8 @@ async fn configured(config: &str) -> World {
 }
 
 fn numbers(last: usize) -> String {
-    (1..=last).map(|number| format!("{number}\n")).collect()
+    let numbers: Vec<_> = (1..=last).map(|number| number.to_string()).collect();
+    numbers.join("\n") + "\n"
 }
 
 fn start(world: &World, role: &str, instances: &[&str], command: &str) -> Background {
@@ -241,7 +242,7 @@ async fn a_late_upload_is_waited_for() {
 async fn who_waits_for_an_output_holds_up_nobody_else() {
     let world = configured(BUCKET).await;
     let faults = world.sandbox.faults();
-    faults.set_upload_delay(Duration::from_secs(600));
+    faults.set_upload_delay(Duration::from_mins(10));
     // Windows knows no such program, and says so in a few words.
     let run = start(&world, ADMIN, &[LINUX, WINDOWS], "seq 20000");
     world.sandbox.reached("s3.ListObjectsV2", 4).await;
@@ -258,7 +259,7 @@ async fn a_cancel_ends_the_waiting_for_an_output() {
     world
         .sandbox
         .faults()
-        .set_upload_delay(Duration::from_secs(600));
+        .set_upload_delay(Duration::from_mins(10));
     let run = start(&world, ADMIN, &[LINUX], &format!("seq {LINES}"));
     world.sandbox.reached("s3.ListObjectsV2", 1).await;
     run.interrupt();

@@ -207,7 +207,7 @@ impl Following {
                 Told::Ended => looked.ended(sent, instance),
                 Told::Cut(unfinished) => {
                     looked.ended(sent, instance);
-                    looked.cut.push(unfinished);
+                    looked.cut.push(*unfinished);
                 }
             }
         }

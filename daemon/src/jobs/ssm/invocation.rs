@@ -46,7 +46,7 @@ pub(super) enum Told {
     Runs,
     Ended,
     /// It has ended, and its task has not: more was printed than SSM keeps.
-    Cut(Unfinished),
+    Cut(Box<Unfinished>),
 }
 
 /// An invocation whose whole output is somewhere else.
@@ -257,7 +257,7 @@ impl Reader {
         streams: Vec<Kept>,
     ) -> Told {
         match &sent.whole {
-            Some(from) if !streams.is_empty() => Told::Cut(Unfinished {
+            Some(from) if !streams.is_empty() => Told::Cut(Box::new(Unfinished {
                 task,
                 end,
                 cut: Cut {
@@ -267,7 +267,7 @@ impl Reader {
                     streams,
                 },
                 from: from.clone(),
-            }),
+            })),
             _ => {
                 self.end(task, end);
                 Told::Ended

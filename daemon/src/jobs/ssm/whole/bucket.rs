@@ -161,7 +161,8 @@ impl<'a> Bucket<'a> {
                 if let Err(SdkError::ServiceError(error)) = &result
                     && let Some(other) = error.raw().headers().get("x-amz-bucket-region")
                 {
-                    *self.region.lock().unwrap_or_else(PoisonError::into_inner) = other.to_owned();
+                    let mut region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+                    other.clone_into(&mut region);
                 }
                 result
             };

@@ -163,12 +163,22 @@ async fn write(whole: &mut Replacement, pieces: &[&str]) -> Result<bool, String>
 struct Events {
     /// Of all so far.
     characters: usize,
-    begun: bool,
-    /// The last event ended with a line end.
-    ends_line: bool,
-    is_piece: bool,
-    /// Line ends are left out from here on.
+    last: Last,
+    /// The command had ended: line ends are left out from here on.
     left_out: bool,
+}
+
+/// The event before.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    None,
+    /// Ends with a line end.
+    Lines,
+    /// Ends without one.
+    Open,
+    /// Of a line that goes on in the next event.
+    Piece,
 }
 
 impl Events {
@@ -176,21 +186,24 @@ impl Events {
     fn between(&mut self, event: &str) -> &'static str {
         let before = self.at_the_end();
         self.left_out |= !before.is_empty();
-        self.begun = true;
-        self.ends_line = event.ends_with('\n');
-        self.is_piece = !self.ends_line && event.len() >= LONGEST_PIECE;
         self.characters += before.len() + event.chars().count();
+        self.last = if event.ends_with('\n') {
+            Last::Lines
+        } else if event.len() < LONGEST_PIECE {
+            Last::Open
+        } else {
+            Last::Piece
+        };
         before
     }
 
     /// What stood after the last event. A text that really ended without a line
     /// end cannot be told from one whose line end was left out, and is rare.
     fn at_the_end(&self) -> &'static str {
-        let left_out = self.left_out || !self.ends_line;
-        if self.begun && left_out && !self.is_piece {
-            "\n"
-        } else {
-            ""
+        match self.last {
+            Last::Open => "\n",
+            Last::Lines if self.left_out => "\n",
+            Last::Lines | Last::Piece | Last::None => "",
         }
     }
 
@@ -198,7 +211,7 @@ impl Events {
     fn may_be_all_of(&self, kept: &str) -> bool {
         // Line ends may be shorter, and SSM adds a mark of its own.
         let least = kept.lines().map(|line| line.chars().count()).sum::<usize>();
-        self.begun && self.characters >= least
+        self.last != Last::None && self.characters >= least
     }
 }
 
