@@ -225,6 +225,35 @@ async fn a_bucket_in_another_region_is_followed_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_or_log_group_in_trouble_is_asked_again() {
+    for (config, service) in [(BUCKET, "s3"), (LOGS, "logs")] {
+        let world = configured(config).await;
+        let faults = world.sandbox.faults();
+        faults.throttle_next(service, 2);
+        faults.fail_next(service, 1, 500);
+        faults.reset_next(service, 1);
+        let run = seq(&world, ADMIN).await.code(0);
+        assert_eq!(task(&run)["truncated"], false, "{service}");
+        assert!(
+            stored(&world, &[]).await == numbers(LINES),
+            "not what was printed"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_more_than_an_output_may_hold_ends_there() {
+    let world = configured(&format!("{BUCKET}[limits]\noutput_bytes = 1000000\n")).await;
+    let run = seq(&world, ADMIN).await.code(0);
+    let run = run.says("the output is not whole");
+    assert_eq!(task(&run)["truncated"], true);
+    assert!(
+        stored(&world, &[]).await == numbers(LINES)[..1_000_000],
+        "not the beginning of what was printed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_upload_is_waited_for() {
     for config in [BUCKET, LOGS] {
         let world = configured(config).await;

@@ -284,6 +284,10 @@ impl Reader {
             mut cut,
             from,
         } = unfinished;
+        self.job.update(task, |task| {
+            task.state = TaskState::Running.into();
+            "it has ended; the whole output is being fetched".clone_into(&mut task.detail);
+        });
         let fetched = whole::fetch(&self.ssm, &self.job, task, &from, &mut cut).await;
         if let Err(problem) = fetched {
             info!(job = %self.job.id, instance = cut.instance, problem, "only what SSM keeps");
