@@ -11,6 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{Cut, Destination, Kept, Patience, WAIT, begin, not_stored, refused};
 use crate::{
+    config::check_region,
     jobs::{
         output::Output,
         ssm::place::{Ssm, SsmError},
@@ -159,7 +160,7 @@ impl<'a> Bucket<'a> {
             let noting = |client| async {
                 let result = attempt(client).await;
                 if let Err(SdkError::ServiceError(error)) = &result
-                    && let Some(other) = error.raw().headers().get("x-amz-bucket-region")
+                    && let Some(other) = region_of_bucket(error.raw())
                 {
                     let mut region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
                     other.clone_into(&mut region);
@@ -194,5 +195,48 @@ impl<'a> Bucket<'a> {
 
     fn refused(&self, error: SsmError) -> String {
         refused(self.ssm, &self.shown(), error)
+    }
+}
+
+/// The region that S3 names when it was asked in another one: in a header, or in
+/// the words about a signature that is for the wrong one.
+fn region_of_bucket(answer: &HttpResponse) -> Option<&str> {
+    let in_body = || {
+        let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
+        let (_, rest) = body.split_once("<Region>")?;
+        Some(rest.split_once("</Region>")?.0)
+    };
+    let named = answer.headers().get("x-amz-bucket-region");
+    named
+        .or_else(in_body)
+        .filter(|region| check_region(region).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn s3_names_the_region_of_a_bucket_in_a_header_or_in_words() {
+        let answer = |header: Option<&'static str>, body: &str| {
+            let status = 400.try_into().unwrap();
+            let mut answer = HttpResponse::new(status, SdkBody::from(body));
+            if let Some(region) = header {
+                answer.headers_mut().insert("x-amz-bucket-region", region);
+            }
+            answer
+        };
+        let words =
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Region>us-west-2</Region></Error>";
+        for (answer, region) in [
+            (answer(Some("eu-west-1"), ""), Some("eu-west-1")),
+            (answer(None, words), Some("us-west-2")),
+            (answer(None, "<Error></Error>"), None),
+            (answer(None, "<Region>evil.example/</Region>"), None),
+        ] {
+            assert_eq!(region_of_bucket(&answer), region);
+        }
     }
 }
