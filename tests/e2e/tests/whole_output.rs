@@ -199,6 +199,20 @@ async fn reading_without_listing_suffices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_sees_only_previews_gets_both_streams_apart() {
+    for config in [BUCKET, LOGS] {
+        let world = configured(config).await;
+        world.sandbox.faults().deny("ssm:GetCommandInvocation");
+        let command = "seq 20000; echo err 1>&2";
+        let run = start(&world, ADMIN, &[LINUX], command).end().await.code(0);
+        let task = task(&run);
+        assert_eq!(task["truncated"], false);
+        assert_eq!(stdout(&task), numbers(20_000));
+        assert_eq!(task["stderr"], "err\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_the_bucket_fails_the_log_group_has_it() {
     let world = configured(&format!("{BUCKET}output_log_group = 'runs'\n")).await;
     let run = seq(&world, NO_S3).await.code(0);
