@@ -61,6 +61,8 @@ enum Service {
     SsoOidc,
     Ssm,
     Sts,
+    S3,
+    CloudWatchLogs,
     SignIn,
 }
 
@@ -209,6 +211,33 @@ impl Aws {
         Ok(aws_sdk_sts::Client::from_conf(config))
     }
 
+    pub fn s3(
+        &self,
+        region: &str,
+        credentials: Credentials,
+    ) -> Result<aws_sdk_s3::Client, Failure> {
+        let config = self.of(Service::S3, region)?;
+        // A stand-in need not know a host name for each bucket.
+        let path_style = config.endpoint_url().is_some();
+        let config = aws_sdk_s3::config::Builder::from(&config)
+            .credentials_provider(credentials)
+            .force_path_style(path_style)
+            .build();
+        Ok(aws_sdk_s3::Client::from_conf(config))
+    }
+
+    pub fn cloudwatch_logs(
+        &self,
+        region: &str,
+        credentials: Credentials,
+    ) -> Result<aws_sdk_cloudwatchlogs::Client, Failure> {
+        let config = self.of(Service::CloudWatchLogs, region)?;
+        let config = aws_sdk_cloudwatchlogs::config::Builder::from(&config)
+            .credentials_provider(credentials)
+            .build();
+        Ok(aws_sdk_cloudwatchlogs::Client::from_conf(config))
+    }
+
     fn of(&self, service: Service, region: &str) -> Result<SdkConfig, Failure> {
         let aws = self.config.files()?.aws;
         let flag = |variable: &str, key: &str| {
@@ -237,6 +266,8 @@ impl Aws {
             Service::SsoOidc => ("AWS_ENDPOINT_URL_SSO_OIDC", &["sso_oidc", "sso-oidc"]),
             Service::Ssm => ("AWS_ENDPOINT_URL_SSM", &["ssm"]),
             Service::Sts => ("AWS_ENDPOINT_URL_STS", &["sts"]),
+            Service::S3 => ("AWS_ENDPOINT_URL_S3", &["s3"]),
+            Service::CloudWatchLogs => ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &["cloudwatch_logs"]),
             Service::SignIn => ("AWS_ENDPOINT_URL_SIGNIN", &["signin"]),
         };
         if environment.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {

@@ -8,6 +8,7 @@ mod environment;
 mod roles;
 mod sessions;
 mod settings;
+mod ssm;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,6 +24,7 @@ pub use environment::{Environment, check_endpoint, is_loopback};
 pub use roles::{RoleArn, RoleSettings};
 pub use sessions::{Resolved, SessionSpec, canonical, check_region, resolve, same_place};
 pub use settings::{Limits, LoginFlow, Network, SessionSettings, Settings, StoreKind};
+pub use ssm::SsmSettings;
 
 /// The largest configuration file that is read.
 const MAX_FILE: u64 = 8 << 20;

@@ -6,7 +6,7 @@ use awsso_proto::{Failure, Reason, v1};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::RoleSettings;
+use super::{RoleSettings, SsmSettings};
 use crate::policy::Rules;
 
 /// The whole file. An unknown key is a warning, except in `[policy]`.
@@ -34,6 +34,8 @@ pub struct Settings {
     #[serde(rename = "role")]
     pub roles: BTreeMap<String, RoleSettings>,
     pub limits: Limits,
+    /// Where runs on instances leave what they print.
+    pub ssm: SsmSettings,
     #[serde(skip)]
     pub policy: Policy,
 }
@@ -233,13 +235,15 @@ mod tests {
         let settings = Settings::parse(
             "default_session = 'corp'\nunknown = 1\n[session.corp]\nstart_url = 'https://a.awsapps.com/start'\n\
              region = 'eu-west-1'\n[store]\nkind = 'memory'\n[aliases]\nprod = '111122223333'\n\
-             [limits]\nrun_seconds = 5\n[policy]\npreset = 'read-only'\n",
+             [limits]\nrun_seconds = 5\n[ssm]\noutput_bucket = 'runs'\noutput_prefix = 'a/b'\nunknown = 1\n[policy]\npreset = 'read-only'\n",
         )
         .unwrap();
         assert_eq!(settings.sessions["corp"].region, "eu-west-1");
         assert_eq!(settings.store, StoreKind::Memory);
         assert_eq!(settings.limits.run_time(), Duration::from_secs(5));
         assert_eq!(settings.policy.rules.preset, Preset::ReadOnly);
+        assert_eq!(settings.ssm.output_bucket, "runs");
+        assert_eq!(settings.ssm.output_log_group, "");
         assert_eq!(
             Settings::parse("store = 'file'").unwrap().store,
             StoreKind::File

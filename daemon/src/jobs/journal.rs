@@ -18,6 +18,7 @@ use awsso_proto::{
 use prost::Message;
 use tracing::warn;
 
+use super::ssm::Destination;
 use crate::{
     config::SessionSpec,
     credentials::{Assumed, Role},
@@ -79,6 +80,9 @@ pub struct Sending {
     pub comment: String,
     #[prost(message, optional, tag = "3")]
     pub at: Option<prost_types::Timestamp>,
+    /// Where it has its instances leave their output.
+    #[prost(message, optional, tag = "4")]
+    pub whole: Option<Destination>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,6 +1,8 @@
 //! What a task printed: two files, written as it comes, readable while they
 //! grow, bounded. Nothing of it is held in memory.
 
+mod replacement;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -17,6 +19,7 @@ use tokio::{
 };
 
 use awsso_proto::disk;
+pub use replacement::Replacement;
 
 /// The output of one task.
 #[derive(Debug)]
@@ -146,6 +149,7 @@ impl Output {
     pub fn remove(&self) {
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
             let _ = std::fs::remove_file(self.path(stream)); // never written, or gone
+            let _ = std::fs::remove_file(self.part(stream)); // of a daemon that was killed
         }
     }
 
@@ -155,6 +159,13 @@ impl Output {
             OutputStream::Stderr => ".stderr",
             OutputStream::Stdout | OutputStream::Unspecified => ".stdout",
         });
+        path.into()
+    }
+
+    /// Where a replacement grows.
+    fn part(&self, stream: OutputStream) -> PathBuf {
+        let mut path = self.path(stream).into_os_string();
+        path.push(".part");
         path.into()
     }
 

@@ -30,6 +30,7 @@ pub(super) struct Unsure {
     pub at: SystemTime,
     /// By instance.
     pub tasks: BTreeMap<String, usize>,
+    pub whole: Option<ssm::Destination>,
 }
 
 /// Takes over every job that is on record.
@@ -106,7 +107,7 @@ fn target(jobs: &Jobs, form: &TargetForm) -> Option<Target> {
 
 fn go_on(jobs: &Jobs, job: &Arc<Job>, sendings: &[Sending]) {
     let state = job.snapshot();
-    let mut sent: BTreeMap<String, (Target, BTreeMap<String, usize>)> = BTreeMap::new();
+    let mut sent: BTreeMap<String, (Target, ssm::Sent)> = BTreeMap::new();
     let mut unsure: Vec<Unsure> = Vec::new();
     for (index, task) in state.tasks.iter().enumerate() {
         if task.state().is_final() {
@@ -135,13 +136,20 @@ fn go_on(jobs: &Jobs, job: &Arc<Job>, sendings: &[Sending]) {
                         comment: attempt.comment.clone(),
                         at: at.unwrap_or(SystemTime::UNIX_EPOCH),
                         tasks: BTreeMap::from([(instance, index)]),
+                        whole: attempt.whole.clone(),
                     });
                 }
             }
             (JobKind::Ssm, id, _) if !id.is_empty() => {
-                let command = sent.entry(id.to_owned());
-                let command = command.or_insert_with(|| (target, BTreeMap::new()));
-                command.1.insert(instance, index);
+                let (_, command) = sent.entry(id.to_owned()).or_insert_with(|| {
+                    let command = ssm::Sent {
+                        command_id: id.to_owned(),
+                        tasks: BTreeMap::new(),
+                        whole: attempt.and_then(|attempt| attempt.whole.clone()),
+                    };
+                    (target, command)
+                });
+                command.tasks.insert(instance, index);
             }
             _ if task.state() == TaskState::Queued => {
                 job.end(index, TaskState::Cancelled, NOT_BEGUN);
@@ -153,10 +161,7 @@ fn go_on(jobs: &Jobs, job: &Arc<Job>, sendings: &[Sending]) {
         return;
     }
     info!(job = %job.id, commands = sent.len(), unsure = unsure.len(), "followed again");
-    let sent = sent
-        .into_iter()
-        .map(|(id, (target, tasks))| (target, id, tasks))
-        .collect();
+    let sent = sent.into_values().collect();
     let follow = ssm::go_on(jobs.clone(), Arc::clone(job), sent, unsure);
     jobs.spawn(job, follow);
 }

@@ -106,8 +106,8 @@ where
             );
             if status == 429 || is_throttle(&code) {
                 Fault::Throttled
-            } else if !(400..500).contains(&status) {
-                // Also a success that cannot be read, and a redirect: no answer of AWS.
+            } else if !(400..500).contains(&status) && !is_redirect(&code) {
+                // Also a success that cannot be read, and a redirect of a proxy: no answer of AWS.
                 Fault::Unavailable {
                     what: format!("it answered {status} {code}").trim_end().to_owned(),
                     maybe_done: true,
@@ -146,7 +146,13 @@ fn is_throttle(code: &str) -> bool {
             | "RequestLimitExceeded"
             | "BandwidthLimitExceeded"
             | "TooManyUpdates"
+            | "SlowDown"
     )
+}
+
+/// How S3 says that a bucket is in another region.
+fn is_redirect(code: &str) -> bool {
+    matches!(code, "PermanentRedirect" | "TemporaryRedirect")
 }
 
 /// An OAuth error answer that came without AWS's error header (RFC 6749 §5.2).

@@ -41,3 +41,4 @@ mod status;
 mod target;
 mod trust;
 mod two_users;
+mod whole_output;

@@ -16,7 +16,7 @@ use crate::service::{Operation, Route, Service};
 use crate::signin::SigninTokens;
 use crate::ssm::commands::CommandBook;
 use crate::tally::Tally;
-use crate::{control, ec2, gate, portal, rights, s3, service, signin, ssm, sts};
+use crate::{control, ec2, gate, logs, portal, rights, s3, service, signin, ssm, sts};
 
 pub(crate) struct Cloud {
     pub(crate) config: Config,
@@ -119,6 +119,7 @@ impl Cloud {
             Service::Sts => sts::answer(self, &self.enter(operation, call)?, name, call),
             Service::Ssm => ssm::answer(self, &self.enter(operation, call)?, name, call),
             Service::Ec2 => ec2::answer(self, &self.enter(operation, call)?, name, call),
+            Service::Logs => logs::answer(self, &self.enter(operation, call)?, name, call),
             Service::S3 => s3::answer(self, &self.enter(operation, call)?, name, call),
         }
     }
@@ -137,8 +138,12 @@ impl Cloud {
             (Service::S3, name) => format!("s3:{}", s3::permission(name)),
             (service, name) => format!("{}:{name}", service.name()),
         };
-        let Err(why) = rights::check(&caller, &action) else {
-            return Ok(caller);
+        let why = match rights::check(&caller, &action) {
+            Err(why) => why,
+            Ok(()) if self.faults.standing().denied.contains(&action) => {
+                "with an explicit deny in a service control policy".to_owned()
+            }
+            Ok(()) => return Ok(caller),
         };
         let denied = format!(
             "User: {} is not authorized to perform: {action} {why}",
@@ -151,7 +156,7 @@ impl Cloud {
                 "UnauthorizedOperation",
                 format!("You are not authorized to perform this operation. {denied}"),
             ),
-            Service::Ssm => Refusal::bad("AccessDeniedException", denied),
+            Service::Ssm | Service::Logs => Refusal::bad("AccessDeniedException", denied),
             Service::Sts | Service::Sso | Service::Oidc | Service::Signin => {
                 Refusal::new(403, "AccessDenied", denied)
             }

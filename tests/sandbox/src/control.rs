@@ -27,6 +27,12 @@ struct FaultOrders {
     rotate_refresh_tokens: Option<bool>,
     visibility_delay_ms: Option<u64>,
     pickup_delay_ms: Option<u64>,
+    instances_may_write: Option<bool>,
+    upload_delay_ms: Option<u64>,
+    bucket_region: Option<String>,
+    /// Actions of IAM.
+    #[serde(default)]
+    deny: Vec<String>,
     clock_skew_seconds: Option<i64>,
     throttle_next: Option<Order>,
     fail_next: Option<Order>,
@@ -168,6 +174,18 @@ fn give_orders(cloud: &Cloud, orders: FaultOrders) {
     }
     if let Some(delay) = millis(orders.pickup_delay_ms) {
         faults.set_pickup_delay(delay);
+    }
+    if let Some(may) = orders.instances_may_write {
+        faults.set_instances_may_write(may);
+    }
+    if let Some(delay) = millis(orders.upload_delay_ms) {
+        faults.set_upload_delay(delay);
+    }
+    if let Some(region) = orders.bucket_region {
+        faults.set_bucket_region(&region);
+    }
+    for action in orders.deny {
+        faults.deny(&action);
     }
     if let Some(seconds) = orders.clock_skew_seconds {
         cloud.clock.set_skew_seconds(seconds);

@@ -3,13 +3,14 @@
 //! A target is `*`, a service (`ssm`) or an operation (`ssm.SendCommand`). Faults of one target are used up in the
 //! order they were asked for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::answer::Refusal;
 use crate::config::Config;
 use crate::service::{Operation, Service};
+use crate::ssm::Uploads;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -35,6 +36,10 @@ pub(crate) struct Standing {
     pub(crate) visibility_delay: Duration,
     pub(crate) pickup_delay: Duration,
     pub(crate) auto_approve: Option<Duration>,
+    pub(crate) uploads: Uploads,
+    /// Actions of IAM.
+    pub(crate) denied: BTreeSet<String>,
+    pub(crate) bucket_region: Option<String>,
 }
 
 struct Planned {
@@ -64,6 +69,12 @@ impl Faults {
             visibility_delay: config.visibility_delay,
             pickup_delay: config.pickup_delay,
             auto_approve: config.auto_approve,
+            uploads: Uploads {
+                allowed: true,
+                delay: Duration::ZERO,
+            },
+            denied: BTreeSet::new(),
+            bucket_region: None,
         };
         Self {
             state: Mutex::new(State {
@@ -134,6 +145,28 @@ impl Faults {
     /// How long a command sent from now on stays `Pending`.
     pub fn set_pickup_delay(&self, delay: Duration) {
         self.stand(|standing| standing.pickup_delay = delay);
+    }
+
+    /// Whether the role of the instances may leave the output of a command sent from now on in a bucket or log group.
+    pub fn set_instances_may_write(&self, may: bool) {
+        self.stand(|standing| standing.uploads.allowed = may);
+    }
+
+    /// How long after its end the output of a command sent from now on can be read in a bucket or log group.
+    pub fn set_upload_delay(&self, delay: Duration) {
+        self.stand(|standing| standing.uploads.delay = delay);
+    }
+
+    /// A service control policy denies this action to everybody: `s3:GetObject`.
+    pub fn deny(&self, action: &str) {
+        self.stand(|standing| {
+            standing.denied.insert(action.to_owned());
+        });
+    }
+
+    /// The region that every bucket is in; whoever asks in another one is told.
+    pub fn set_bucket_region(&self, region: &str) {
+        self.stand(|standing| standing.bucket_region = Some(region.to_owned()));
     }
 
     /// Drops the faults that are still waiting for a call; standing conditions stay.
@@ -221,7 +254,7 @@ pub(crate) fn throttled(service: Service) -> Refusal {
         Service::Oidc | Service::Signin => {
             Refusal::new(429, "TooManyRequestsException", "Rate exceeded")
         }
-        Service::Ssm => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
+        Service::Ssm | Service::Logs => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
         Service::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
         Service::Ec2 => Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         Service::S3 => Refusal::new(503, "SlowDown", "Please reduce your request rate."),
@@ -234,6 +267,7 @@ pub(crate) fn failed(service: Service, status: u16) -> Refusal {
         Service::Oidc => "InternalServerException",
         Service::Sso | Service::Ssm => "InternalServerError",
         Service::Sts | Service::Signin => "InternalFailure",
+        Service::Logs => "ServiceUnavailableException",
         Service::Ec2 | Service::S3 => "InternalError",
     };
     Refusal::new(

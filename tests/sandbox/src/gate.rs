@@ -161,22 +161,26 @@ fn refusal(closed: &Closed, service: Service) -> Refusal {
             "AWS was not able to validate the provided access credentials",
         ),
 
-        (Service::Ssm, Closed::Unsigned) => refuse(
+        (Service::Ssm | Service::Logs, Closed::Unsigned) => refuse(
             400,
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
         ),
-        (Service::Ssm, Closed::Malformed) => refuse(
+        (Service::Ssm | Service::Logs, Closed::Malformed) => refuse(
             400,
             "IncompleteSignatureException",
             "Authorization header is incomplete or malformed.",
         ),
-        (Service::Ssm, Closed::UnknownKey) => {
+        (Service::Ssm | Service::Logs, Closed::UnknownKey) => {
             refuse(400, "UnrecognizedClientException", INVALID_TOKEN)
         }
-        (Service::Ssm, Closed::Expired) => refuse(400, "ExpiredTokenException", EXPIRED_TOKEN),
-        (Service::Ssm, Closed::Stale(why)) => refuse(400, "InvalidSignatureException", why),
-        (Service::Ssm, Closed::WrongSignature | Closed::WrongPayloadHash) => {
+        (Service::Ssm | Service::Logs, Closed::Expired) => {
+            refuse(400, "ExpiredTokenException", EXPIRED_TOKEN)
+        }
+        (Service::Ssm | Service::Logs, Closed::Stale(why)) => {
+            refuse(400, "InvalidSignatureException", why)
+        }
+        (Service::Ssm | Service::Logs, Closed::WrongSignature | Closed::WrongPayloadHash) => {
             refuse(400, "InvalidSignatureException", MISMATCH)
         }
 

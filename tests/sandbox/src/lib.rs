@@ -1,5 +1,5 @@
-//! A local stand-in for AWS: IAM Identity Center, STS, console sign-in, SSM Run Command, EC2 and S3 behind one
-//! loopback address.
+//! A local stand-in for AWS: IAM Identity Center, STS, console sign-in, SSM Run Command, CloudWatch Logs, EC2
+//! and S3 behind one loopback address.
 //!
 //! It is a *model* of an organisation and not a script of answers: accounts, roles with rights, instances on which
 //! commands take time, tokens that age. It speaks AWS's wire protocols, signatures included, so that the real SDKs
@@ -29,6 +29,7 @@ mod gate;
 mod keys;
 mod listener;
 mod login;
+mod logs;
 mod mint;
 mod organization;
 mod paging;

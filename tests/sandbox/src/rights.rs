@@ -82,6 +82,7 @@ mod tests {
             ("NoSSMInventory", "ssm:GetCommandInvocation", true),
             ("NoS3", "s3:ListAllMyBuckets", false),
             ("NoS3", "ec2:DescribeInstances", true),
+            ("NoS3", "logs:GetLogEvents", true),
         ] {
             let may = check(&caller(role, Origin::Portal), action).is_ok();
             assert_eq!(may, allowed, "{role} {action}");

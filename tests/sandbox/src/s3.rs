@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::answer::{Answer, Refusal};
+use crate::answer::{Answer, Protocol, Refusal};
 use crate::call::Call;
 use crate::cloud::Cloud;
 use crate::keys::Caller;
 use crate::organization::Bucket;
 use crate::percent;
-use crate::sigv4;
+use crate::sigv4::{self, Claim};
 use crate::xml::Xml;
 
 const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
@@ -59,9 +59,17 @@ pub(crate) fn answer(
             ));
         }
     };
+    if let Some(home) = cloud.faults.standing().bucket_region
+        && call
+            .header("authorization")
+            .and_then(Claim::parse)
+            .is_some_and(|claim| claim.region != home)
+    {
+        return Ok(elsewhere(&home));
+    }
     match operation {
-        "ListObjectsV2" | "ListObjects" => list_objects(bucket, call),
-        "GetObject" | "HeadObject" => get_object(bucket, &key),
+        "ListObjectsV2" | "ListObjects" => list_objects(&with_outputs(cloud, caller, bucket), call),
+        "GetObject" | "HeadObject" => get_object(&with_outputs(cloud, caller, bucket), &key),
         "HeadBucket" => {
             Ok(Answer::bytes("application/xml", "")
                 .with("x-amz-bucket-region", &cloud.config.region))
@@ -77,6 +85,25 @@ pub(crate) fn answer(
             Err(Refusal::new(501, "NotImplemented", message))
         }
     }
+}
+
+/// A bucket with what commands have left there.
+fn with_outputs(cloud: &Cloud, caller: &Caller, bucket: &Bucket) -> Bucket {
+    let mut bucket = bucket.clone();
+    let outputs = cloud
+        .commands
+        .objects(&caller.account, &bucket.name, cloud.now());
+    bucket.objects.extend(outputs);
+    bucket.objects.sort();
+    bucket
+}
+
+fn elsewhere(region: &str) -> Answer {
+    let message =
+        "The bucket you are attempting to access must be addressed using the specified endpoint.";
+    Refusal::new(301, "PermanentRedirect", message)
+        .write(Protocol::S3)
+        .with("x-amz-bucket-region", region)
 }
 
 fn list_buckets(caller: &Caller, buckets: &[Bucket]) -> Answer {

@@ -17,6 +17,7 @@ pub(crate) enum Service {
     Ssm,
     Ec2,
     S3,
+    Logs,
     Signin,
 }
 
@@ -46,6 +47,7 @@ impl Service {
             Self::Ssm => "ssm",
             Self::Ec2 => "ec2",
             Self::S3 => "s3",
+            Self::Logs => "logs",
             Self::Signin => "signin",
         }
     }
@@ -55,7 +57,7 @@ impl Service {
             Self::Sso => Protocol::Portal,
             Self::Oidc => Protocol::OAuth,
             Self::Sts => Protocol::Query,
-            Self::Ssm => Protocol::Json,
+            Self::Ssm | Self::Logs => Protocol::Json,
             Self::Ec2 => Protocol::Ec2,
             Self::S3 => Protocol::S3,
             Self::Signin => Protocol::Page,
@@ -122,6 +124,13 @@ fn signed(service: &str, call: &Call) -> Route {
                 target.strip_prefix("AmazonSSM.").unwrap_or("Unknown"),
             )
         }
+        "logs" => {
+            let target = call.header("x-amz-target").unwrap_or_default();
+            operation(
+                Service::Logs,
+                target.strip_prefix("Logs_20140328.").unwrap_or("Unknown"),
+            )
+        }
         "s3" => operation(Service::S3, s3_operation(call)),
         _ => Route::Nowhere,
     }
@@ -176,7 +185,8 @@ mod tests {
     #[test]
     fn each_request_finds_its_operation() {
         let (ec2, s3, ssm) = (signed_for("ec2"), signed_for("s3"), signed_for("ssm"));
-        let cases: [(&str, &str, Headers<'_>, &str, &str); 10] = [
+        let logs = signed_for("logs");
+        let cases: [(&str, &str, Headers<'_>, &str, &str); 11] = [
             (
                 "GET",
                 "/assignment/accounts?max_result=5",
@@ -208,6 +218,16 @@ mod tests {
                 ],
                 "",
                 "ssm.SendCommand",
+            ),
+            (
+                "POST",
+                "/",
+                &[
+                    ("authorization", &logs),
+                    ("x-amz-target", "Logs_20140328.GetLogEvents"),
+                ],
+                "",
+                "logs.GetLogEvents",
             ),
             ("GET", "/", &[("authorization", &s3)], "", "s3.ListBuckets"),
             (

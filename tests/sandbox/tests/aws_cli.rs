@@ -373,6 +373,44 @@ async fn a_cancelled_command_ends_as_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_printed_is_in_its_bucket_and_its_log_group() {
+    let sandbox = sandbox().await;
+    let cli = cli(&sandbox, "AdministratorAccess");
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let run = |text: &str| {
+        let words = words(text);
+        cli.json(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let sent = run(&format!(
+        "ssm send-command --document-name AWS-RunShellScript --instance-ids {WEB_1} \
+         --parameters commands=hostname --output-s3-bucket-name 111122223333-artifacts \
+         --output-s3-key-prefix runs --cloud-watch-output-config \
+         CloudWatchLogGroupName=/runs,CloudWatchOutputEnabled=true"
+    ));
+    let id = sent["Command"]["CommandId"].as_str().unwrap();
+    sandbox.advance(Duration::from_secs(5));
+    let listed = run(&format!(
+        "s3api list-objects-v2 --bucket 111122223333-artifacts --prefix runs/{id}/"
+    ));
+    let key = listed["Contents"][0]["Key"].as_str().unwrap();
+    let expected = format!("runs/{id}/{WEB_1}/awsrunShellScript/0.awsrunShellScript/stdout");
+    assert_eq!(key, expected);
+    let object = format!("s3://111122223333-artifacts/{key}");
+    assert_eq!(cli.text(&["s3", "cp", &object, "-"]), "web-1\n");
+
+    let stream = format!("{id}/{WEB_1}/aws-runShellScript/stdout");
+    let read = format!(
+        "logs get-log-events --log-group-name /runs --log-stream-name {stream} --start-from-head"
+    );
+    let first = run(&read);
+    assert_eq!(first["events"][0]["message"], "web-1");
+    let token = first["nextForwardToken"].as_str().unwrap();
+    let second = run(&format!("{read} --next-token {token}"));
+    assert_eq!(second["events"].as_array().unwrap().len(), 0);
+    assert_eq!(second["nextForwardToken"], token, "which says: the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_targets_are_refused_in_the_words_of_aws() {
     let sandbox = sandbox().await;
     let cli = cli(&sandbox, "AdministratorAccess");

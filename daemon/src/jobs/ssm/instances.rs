@@ -4,7 +4,10 @@ use aws_sdk_ssm::types::{InstanceInformationStringFilter, PlatformType};
 use awsso_proto::{Failure, Reason, error::key};
 use tracing::info;
 
-use super::{Ssm, SsmError, Work};
+use super::{
+    Work,
+    place::{Ssm, SsmError},
+};
 use crate::{
     jobs::{Jobs, Target},
     limiter::Repeat,

@@ -10,7 +10,11 @@ use awsso_proto::{
 };
 use tracing::{info, warn};
 
-use super::{Instance, Sent, Ssm, SsmError, Work, instances::Document};
+use super::{
+    Destination, Instance, Sent, Work,
+    instances::Document,
+    place::{Ssm, SsmError},
+};
 use crate::{
     jobs::{
         Job,
@@ -80,12 +84,13 @@ pub(super) async fn send(
         result = send_as(ssm, job, work, Document::PowerShell, &tasks).await;
     }
     match result {
-        Ok(command_id) => {
+        Ok((command_id, whole)) => {
             for (task, _) in &tasks {
                 job.update(*task, |task| task.aws_command_id.clone_from(&command_id));
             }
             Some(Sent {
                 command_id,
+                whole,
                 tasks: tasks
                     .into_iter()
                     .map(|(task, instance)| (instance.id, task))
@@ -105,7 +110,7 @@ async fn send_as(
     work: &Work,
     document: Document,
     tasks: &Group,
-) -> Result<String, SsmError> {
+) -> Result<(String, Option<Destination>), SsmError> {
     let ids: Vec<String> = tasks
         .iter()
         .map(|(_, instance)| instance.id.clone())
@@ -114,6 +119,8 @@ async fn send_as(
     let comment = format!("awsso {} {}", job.id, tasks[0].0);
     let lines = work.script.lines(document);
     let directory = &work.script.directory;
+    let files = ssm.jobs.0.parts.config.files().map_err(SsmError::Login)?;
+    let whole = Destination::new(&files.settings.ssm, &ssm.target);
     let sent_at = ssm.jobs.0.parts.clock.now();
     // Were this daemon ended now, the next one would look for the command.
     job.journal.write(Event::Sending(Sending {
@@ -123,6 +130,7 @@ async fn send_as(
             .collect(),
         comment: comment.clone(),
         at: Some(timestamp(sent_at)),
+        whole: whole.clone(),
     }));
     let bounds = work.bounds;
     let max_errors = bounds.max_errors;
@@ -139,6 +147,10 @@ async fn send_as(
                 .set_max_concurrency((bounds.parallel > 0).then(|| bounds.parallel.to_string()))
                 .parameters("commands", lines.clone())
                 .parameters("executionTimeout", vec![work.limit.as_secs().to_string()]);
+            let sending = match &whole {
+                Some(whole) => whole.on(sending),
+                None => sending,
+            };
             if directory.is_empty() {
                 sending.send()
             } else {
@@ -148,7 +160,7 @@ async fn send_as(
             }
         })
         .await;
-    match result {
+    let command_id = match result {
         Ok(output) => output
             .command
             .and_then(|command| command.command_id)
@@ -161,7 +173,8 @@ async fn send_as(
             look_up(ssm, &comment, sent_at).await
         }
         Err(error) => Err(error),
-    }
+    };
+    Ok((command_id?, whole))
 }
 
 /// What an earlier daemon was about to send. Found: it was sent. Not found: who
@@ -175,6 +188,7 @@ pub(super) async fn find_again(ssm: &Ssm, job: &Arc<Job>, unsure: Unsure) -> Opt
             Some(Sent {
                 command_id,
                 tasks: unsure.tasks,
+                whole: unsure.whole,
             })
         }
         Err(error) => {
@@ -260,6 +274,10 @@ async fn refused(ssm: &Ssm, job: &Arc<Job>, tasks: &Group, error: SsmError) {
             format!(
                 "SSM does not accept the instance (unknown, stopped, without a running agent, or no right to it): {message}"
             ),
+        ),
+        SsmError::Aws(Fault::Refused { code, message, .. }) if code == "InvalidOutputFolder" => (
+            TaskState::Failed,
+            format!("AWS does not accept the bucket of [ssm] in config.toml: {message}"),
         ),
         error => (
             if denied {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::schedule::{End, Phase, Timeline};
 use super::script::Ran;
+use super::upload::Uploads;
 use crate::clock;
 
 /// Whose commands these are: an account and a region see only their own.
@@ -34,6 +35,9 @@ pub(crate) struct Command {
     pub(crate) errors_allowed: usize,
     pub(crate) output_bucket: String,
     pub(crate) output_prefix: String,
+    /// Empty when it has none.
+    pub(crate) log_group: String,
+    pub(crate) uploads: Uploads,
     /// When readers begin to see the invocations.
     pub(crate) visible: SystemTime,
     pub(crate) invocations: Vec<Invocation>,
@@ -91,6 +95,40 @@ impl CommandBook {
             invocations.map(|it| (it.instance_id.clone(), it.ended().max(command.visible)))
         });
         ends.collect()
+    }
+
+    /// What commands of an account, in whatever region, have left in a bucket.
+    pub(crate) fn objects(
+        &self,
+        account: &str,
+        bucket: &str,
+        now: SystemTime,
+    ) -> Vec<(String, String)> {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = commands
+            .iter()
+            .filter(|(place, _)| place.account == account);
+        let commands = here.flat_map(|(_, commands)| commands);
+        commands
+            .filter(|command| command.output_bucket == bucket)
+            .flat_map(|command| command.objects(now))
+            .collect()
+    }
+
+    /// The events of a stream of a log group; none when there is no such stream.
+    pub(crate) fn log_events(
+        &self,
+        place: &Place,
+        group: &str,
+        stream: &str,
+        now: SystemTime,
+    ) -> Option<Vec<String>> {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commands = commands.get(place)?.iter();
+        let command = commands.find(|command| {
+            command.log_group == group && stream.starts_with(&format!("{}/", command.id))
+        })?;
+        command.events(stream, now)
     }
 
     /// `false` when there is no such command.
@@ -203,6 +241,13 @@ impl Command {
         }
     }
 
+    pub(crate) fn log_config(&self) -> Value {
+        json!({
+            "CloudWatchLogGroupName": self.log_group,
+            "CloudWatchOutputEnabled": !self.log_group.is_empty(),
+        })
+    }
+
     /// The `Command` structure of the API.
     pub(crate) fn describe(&self, now: SystemTime) -> Value {
         let (status, details) = self.status(now);
@@ -236,7 +281,7 @@ impl Command {
             "DeliveryTimedOutCount": self.count(now, |phase| phase == Phase::Done(End::DeliveryTimedOut)),
             "ServiceRole": "",
             "NotificationConfig": { "NotificationArn": "", "NotificationEvents": [], "NotificationType": "" },
-            "CloudWatchOutputConfig": { "CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false },
+            "CloudWatchOutputConfig": self.log_config(),
             "TimeoutSeconds": self.timeout.as_secs(),
         })
     }
@@ -293,6 +338,11 @@ mod tests {
             errors_allowed,
             output_bucket: String::new(),
             output_prefix: String::new(),
+            log_group: String::new(),
+            uploads: Uploads {
+                allowed: true,
+                delay: Duration::ZERO,
+            },
             visible: sent,
             invocations,
         };

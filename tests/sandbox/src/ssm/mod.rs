@@ -9,6 +9,7 @@ mod results;
 mod schedule;
 mod script;
 mod send;
+mod upload;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,7 @@ use crate::organization::Instance;
 use crate::sigv4::Claim;
 
 use self::commands::Place;
+pub(crate) use self::upload::Uploads;
 
 /// The most instances one call names.
 const MOST_INSTANCES: usize = 50;

@@ -112,7 +112,7 @@ impl Desk<'_> {
             "StandardOutputUrl": output_url(command, invocation, self, "stdout"),
             "StandardErrorContent": head(&stderr, STDERR_KEPT),
             "StandardErrorUrl": output_url(command, invocation, self, "stderr"),
-            "CloudWatchOutputConfig": { "CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false },
+            "CloudWatchOutputConfig": command.log_config(),
         }))
     }
 
@@ -237,7 +237,7 @@ fn describe(
         "CommandPlugins": if details { vec![plugin] } else { vec![] },
         "ServiceRole": "",
         "NotificationConfig": { "NotificationArn": "", "NotificationEvents": [], "NotificationType": "" },
-        "CloudWatchOutputConfig": { "CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false },
+        "CloudWatchOutputConfig": command.log_config(),
     })
 }
 
@@ -271,22 +271,11 @@ fn output_url(command: &Command, invocation: &Invocation, desk: &Desk<'_>, strea
     if command.output_bucket.is_empty() {
         return String::new();
     }
-    let plugin = invocation.plugin.replace(':', "");
-    let prefix = command.output_prefix.trim_matches('/');
-    let parts = [
-        command.output_bucket.as_str(),
-        prefix,
-        &command.id,
-        &invocation.instance_id,
-        &plugin,
-        &format!("0.{plugin}"),
-        stream,
-    ];
-    let path: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     format!(
-        "https://s3.{}.amazonaws.com/{}",
+        "https://s3.{}.amazonaws.com/{}/{}",
         desk.place.region,
-        path.join("/")
+        command.output_bucket,
+        command.key(invocation, stream)
     )
 }
 

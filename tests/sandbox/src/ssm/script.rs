@@ -26,7 +26,7 @@ pub(crate) struct Ran {
 }
 
 /// Past this a script is cut off, as a disk would be; AWS keeps far less.
-const MOST_OUTPUT: usize = 1 << 20;
+const MOST_OUTPUT: usize = 8 << 20;
 /// The directories of every instance.
 const DIRECTORIES: [&str; 5] = ["/", "/tmp", "/srv", "/usr/bin", "C:\\"];
 

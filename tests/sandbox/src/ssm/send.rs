@@ -39,6 +39,17 @@ pub(super) struct SendCommand {
     output_bucket: String,
     #[serde(default, rename = "OutputS3KeyPrefix")]
     output_prefix: String,
+    #[serde(default)]
+    cloud_watch_output_config: LogConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LogConfig {
+    #[serde(default)]
+    cloud_watch_log_group_name: String,
+    #[serde(default)]
+    cloud_watch_output_enabled: bool,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -103,6 +114,12 @@ impl Desk<'_> {
                 ran,
             })
             .collect();
+        let logs = request.cloud_watch_output_config;
+        let log_group = match logs.cloud_watch_log_group_name {
+            _ if !logs.cloud_watch_output_enabled => String::new(),
+            unnamed if unnamed.is_empty() => format!("aws/ssm/{}", request.document_name),
+            named => named,
+        };
         let command = Command {
             id: mint::uuid(),
             document: request.document_name,
@@ -118,6 +135,8 @@ impl Desk<'_> {
             errors_allowed: terms.max_errors,
             output_bucket: request.output_bucket,
             output_prefix: request.output_prefix,
+            log_group,
+            uploads: standing.uploads,
             visible: now + standing.visibility_delay,
             invocations,
         };

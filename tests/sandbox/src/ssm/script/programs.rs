@@ -41,6 +41,7 @@ pub(super) fn unix(instance: &Instance, words: &[&str]) -> Ran {
         ["sleep", span] => sleeps(span),
         ["work"] => works(instance),
         ["yes", count] => repeats(count),
+        ["seq", last] => counts(last),
         [name, ..] => not_found(name),
     }
 }
@@ -123,6 +124,13 @@ fn sleeps(span: &str) -> Ran {
             ..Ran::default()
         },
     }
+}
+
+/// `seq N`: the numbers from 1 to N, a line each.
+fn counts(last: &str) -> Ran {
+    let last = last.parse::<usize>().unwrap_or(0);
+    let lines = (1..=last.min(MOST_OUTPUT / 8)).map(|number| format!("{number}\n"));
+    says(&lines.collect::<String>())
 }
 
 /// `yes N`: N characters, the last of them a newline.
