@@ -52,7 +52,7 @@ impl Services {
             .iter()
             .map(|wanted| files.settings.account(wanted))
             .collect();
-        let accounts = self.meant(&session, &wanted, roles.len()).await?;
+        let accounts = self.meant(files, &session, &wanted, roles.len()).await?;
         let mut planned = Vec::new();
         for account in accounts {
             let role = match policy::role_for(principal, files, &account.id, &account.name) {
@@ -69,6 +69,7 @@ impl Services {
     /// The accounts, each once; none wanted: all.
     async fn meant(
         &self,
+        files: &Files,
         session: &Session,
         wanted: &[&str],
         roles: usize,
@@ -78,7 +79,8 @@ impl Services {
             let ids: BTreeSet<_> = wanted.iter().collect();
             let mut accounts = Vec::new();
             for id in ids {
-                accounts.push(self.accounts.find(session, id).await?);
+                let account = self.accounts.find(session, id).await?;
+                accounts.push(self.named(files, session, account).await);
             }
             return Ok(accounts);
         }
