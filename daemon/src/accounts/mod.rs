@@ -89,7 +89,7 @@ impl Listing {
         self.fetched_at.is_some() || self.failure.is_some()
     }
 
-    fn account(&self, id: &str) -> Option<&Account> {
+    pub fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.iter().find(|account| account.id == id)
     }
 

@@ -72,6 +72,10 @@ impl Job {
         job
     }
 
+    pub fn asked_by(&self) -> v1::ClientKind {
+        self.state.borrow().asked_by()
+    }
+
     pub fn is_final(&self) -> bool {
         self.state.borrow().is_final()
     }

@@ -270,6 +270,16 @@ impl Jobs {
         Err(Failure::new(Reason::NotFound, why))
     }
 
+    /// Who asked for the job of this id, or for the one that has this output.
+    pub async fn asked_by(&self, id: &str) -> Option<v1::ClientKind> {
+        self.complete().await;
+        let jobs = self.lock();
+        let mut jobs = jobs.iter();
+        let job =
+            jobs.find(|job| job.id == id || job.outputs.iter().any(|output| output.id == id))?;
+        Some(job.asked_by())
+    }
+
     /// Newest first.
     pub async fn list(&self) -> Vec<v1::Job> {
         self.complete().await;

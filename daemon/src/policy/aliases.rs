@@ -44,12 +44,13 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
+    fn words(text: &str) -> Vec<&str> {
+        text.split(' ').collect()
+    }
+
     #[test]
     fn a_word_that_is_an_alias_is_not_for_agents() {
         let home = tempfile::tempdir().unwrap();
-        fn words(text: &str) -> Vec<&str> {
-            text.split(' ').collect()
-        }
         assert_eq!(objection(&words("s3 ls"), home.path()), None);
         std::fs::create_dir_all(home.path().join(".aws/cli")).unwrap();
         let file = home.path().join(".aws/cli/alias");

@@ -355,13 +355,12 @@ impl<'a> Line<'a> {
             )
         };
         for (at, word) in self.words.iter().enumerate() {
-            let (name, value) = match option(word) {
-                Some((name, value)) => (Some(name), value.unwrap_or_default()),
-                None => {
-                    let before = at.checked_sub(1).and_then(|at| option(&self.words[at]));
-                    let name = before.and_then(|(name, value)| value.is_none().then_some(name));
-                    (name, word.as_str())
-                }
+            let (name, value) = if let Some((name, value)) = option(word) {
+                (Some(name), value.unwrap_or_default())
+            } else {
+                let before = at.checked_sub(1).and_then(|at| option(&self.words[at]));
+                let name = before.and_then(|(name, value)| value.is_none().then_some(name));
+                (name, word.as_str())
             };
             let value = value.to_ascii_lowercase();
             if (value.starts_with("http://") || value.starts_with("https://"))

@@ -73,7 +73,17 @@ pub fn person_only(principal: Principal, what: &str) -> Result<(), Failure> {
     }
 }
 
-/// The role that somebody has in an account, whatever he asks for.
+/// What a person had done may have printed a credential.
+pub fn may_see(principal: Principal, asked_by: ClientKind) -> Result<(), Failure> {
+    match (principal, Principal::from(asked_by)) {
+        (Principal::Agent, Principal::Person) => Err(denied(
+            "an agent may not see or end what a person had run".to_owned(),
+        )),
+        (Principal::Person, _) | (Principal::Agent, Principal::Agent) => Ok(()),
+    }
+}
+
+/// The role that somebody has in an account, whatever they ask for.
 pub fn role_for(
     principal: Principal,
     files: &Files,

@@ -201,6 +201,14 @@ impl Rules {
         })
     }
 
+    /// Whether the name of an account makes a difference.
+    pub fn ask_about_names(&self) -> bool {
+        let of_rules = self.rules.iter().flat_map(|rule| &rule.account);
+        let accounts = self.agent_roles.iter().map(|(account, _)| account);
+        let mut patterns = of_rules.chain(accounts);
+        patterns.any(|pattern| !pattern.is_account_id() && !pattern.is_all())
+    }
+
     /// The role that agents have in an account, whatever they ask for.
     pub fn agent_role(&self, account_id: &str, account_name: &str) -> Option<&str> {
         let fits = |(pattern, _): &&(Pattern, String)| {

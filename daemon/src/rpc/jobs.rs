@@ -96,8 +96,9 @@ impl Service for Services {
         &self,
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.admit(&request)?;
+        let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
+        self.may_see(principal, &request.job_id).await?;
         let job = self.jobs.find(&request.job_id).await?;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let closing = self.closing.clone();
@@ -116,18 +117,20 @@ impl Service for Services {
         &self,
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
-        self.admit(&request)?;
-        Ok(Response::new(ListJobsResponse {
-            jobs: self.jobs.list().await,
-        }))
+        let (principal, _) = self.admit(&request)?;
+        let mut jobs = self.jobs.list().await;
+        jobs.retain(|job| policy::may_see(principal, job.asked_by()).is_ok());
+        Ok(Response::new(ListJobsResponse { jobs }))
     }
 
     async fn cancel(
         &self,
         request: Request<CancelJobRequest>,
     ) -> Result<Response<CancelJobResponse>, Status> {
-        self.admit(&request)?;
-        let job = self.jobs.find(&request.into_inner().job_id).await?;
+        let (principal, _) = self.admit(&request)?;
+        let id = request.into_inner().job_id;
+        self.may_see(principal, &id).await?;
+        let job = self.jobs.find(&id).await?;
         job.cancel();
         Ok(Response::new(CancelJobResponse {
             job: Some(job.snapshot()),
@@ -138,8 +141,9 @@ impl Service for Services {
         &self,
         request: Request<ReadOutputRequest>,
     ) -> Result<Response<ReadOutputResponse>, Status> {
-        self.admit(&request)?;
+        let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
+        self.may_see(principal, &request.output_id).await?;
         let output = self.jobs.output(&request.output_id).await?;
         let (stream, most) = (request.stream(), at_most(request.max_bytes));
         Ok(Response::new(ReadOutputResponse {
@@ -153,14 +157,25 @@ impl Service for Services {
         &self,
         request: Request<QueryOutputRequest>,
     ) -> Result<Response<QueryOutputResponse>, Status> {
-        self.admit(&request)?;
+        let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
+        self.may_see(principal, &request.output_id).await?;
         let (stream, most) = (request.stream(), at_most(request.max_bytes));
         let output = self.jobs.output(&request.output_id).await?;
         let nothing = || Failure::new(Reason::InvalidArgument, "there is no question");
         let query = request.query.ok_or_else(nothing)?;
         let answer = query::ask(&output, stream, query, most).await?;
         Ok(Response::new(answer))
+    }
+}
+
+impl Services {
+    /// Of a job or an output that is not there, whoever looks for it says so.
+    async fn may_see(&self, principal: Principal, id: &str) -> Result<(), Failure> {
+        match self.jobs.asked_by(id).await {
+            Some(asked_by) => policy::may_see(principal, asked_by),
+            None => Ok(()),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Services {
             wanted: &roles,
             configured: &files.settings.roles,
         };
-        let accounts = self.meant(&session, &wanted, roles).await?;
+        let accounts = self.meant(files, &session, &wanted, roles).await?;
         // What agents are held to is a permission set.
         let none = BTreeMap::new();
         let mut planned = Vec::new();
@@ -111,6 +111,7 @@ impl Services {
     /// The accounts, each once; none wanted: all.
     async fn meant(
         &self,
+        files: &Files,
         session: &Session,
         wanted: &[&str],
         roles: Roles<'_>,
@@ -123,7 +124,8 @@ impl Services {
             let ids: BTreeSet<_> = wanted.iter().collect();
             let mut accounts = Vec::new();
             for id in ids {
-                accounts.push(self.accounts.find(session, id).await?);
+                let account = self.accounts.find(session, id).await?;
+                accounts.push(self.named(files, session, account).await);
             }
             return Ok(accounts);
         }

@@ -6,7 +6,7 @@ use awsso_proto::{Failure, Reason, error::key, v1};
 
 use super::Services;
 use crate::{
-    accounts::is_account_id,
+    accounts::{Account, is_account_id},
     config::{self, Files, RoleSettings, check_region},
     credentials::{Assumed, Role},
     jobs::Target,
@@ -157,9 +157,30 @@ impl Services {
         files: &Files,
         session: &Session,
         wanted: &str,
-    ) -> Result<crate::accounts::Account, Failure> {
+    ) -> Result<Account, Failure> {
         let wanted = files.settings.account(wanted);
-        self.accounts.find(session, wanted).await
+        let account = self.accounts.find(session, wanted).await?;
+        Ok(self.named(files, session, account).await)
+    }
+
+    /// With its name, where rules ask about names. A name that is not found out
+    /// makes them stricter, never looser.
+    pub(super) async fn named(
+        &self,
+        files: &Files,
+        session: &Session,
+        account: Account,
+    ) -> Account {
+        if !account.name.is_empty() || !files.settings.policy.rules.ask_about_names() {
+            return account;
+        }
+        let Ok(mut listing) = self.accounts.list(session, false).await else {
+            return account;
+        };
+        // An ended fetch has said its last word: it is in `borrow`.
+        let _ = listing.wait_for(|l| l.all_accounts || l.is_final()).await;
+        let listing = Arc::clone(&listing.borrow());
+        listing.account(&account.id).cloned().unwrap_or(account)
     }
 }
 

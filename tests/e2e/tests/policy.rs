@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use awsso_e2e::{
     Shim, World, bin,
-    known::{ADMIN, LINUX, PRODUCTION, READ_ONLY},
+    known::{ADMIN, LINUX, PRODUCTION, READ_ONLY, STAGING},
 };
 use awsso_proto::{
     Failure, Reason,
-    v1::{AwsCliWork, ClientKind, Selection, StartJobRequest, start_job_request::Work},
+    v1::{
+        AwsCliWork, CancelJobRequest, ClientKind, ListJobsRequest, ReadOutputRequest, Selection,
+        StartJobRequest, WatchJobRequest, start_job_request::Work,
+    },
 };
 use serde_json::{Value, json};
 
@@ -207,6 +210,75 @@ async fn of_many_accounts_one_that_is_denied_stops_all_and_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_does_not_see_what_a_person_had_run() {
+    let world = World::logged_in().await;
+    let run = world.fake_aws("echo a secret").run("aws x").await;
+    assert_eq!(run.ok(), "a secret\n");
+    let jobs = world
+        .awsso(&["jobs", "list", "--json"])
+        .await
+        .code(0)
+        .json();
+    let job_id = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+    let person = world.connect(ClientKind::Cli).await;
+    let listed = person
+        .jobs()
+        .list(ListJobsRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let output_id = listed.jobs[0].tasks[0].output_id.clone();
+
+    let agent = world.connect(ClientKind::Shim).await;
+    let listed = agent
+        .jobs()
+        .list(ListJobsRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(listed.jobs, []);
+    let read = ReadOutputRequest {
+        output_id,
+        ..ReadOutputRequest::default()
+    };
+    let cancel = CancelJobRequest {
+        job_id: job_id.clone(),
+    };
+    let watch = WatchJobRequest {
+        job_id,
+        ..WatchJobRequest::default()
+    };
+    for refused in [
+        agent.jobs().read_output(read.clone()).await.map(|_| ()),
+        agent.jobs().cancel(cancel).await.map(|_| ()),
+        agent.jobs().watch(watch).await.map(|_| ()),
+    ] {
+        assert_eq!(
+            Failure::from(refused.unwrap_err()).reason,
+            Reason::DeniedByPolicy
+        );
+    }
+    assert!(person.jobs().read_output(read).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_an_account_counts_before_anybody_has_listed_the_accounts() {
+    let (world, mut shim) = traced().await;
+    world.configure(
+        "[policy]\npreset = 'open'\n[[policy.rule]]\naccount = 'prod*'\neffect = 'deny'\n",
+    );
+    let answer = shim.call("aws_sso_exec_command", exec("aws s3 ls")).await;
+    assert!(
+        answer.error().contains("in production (111122223333)"),
+        "{answer:?}"
+    );
+    let mut elsewhere = exec("aws s3 ls");
+    elsewhere["accountId"] = STAGING.into();
+    let _ = shim.call("aws_sso_exec_command", elsewhere).await.ok();
+    assert_eq!(ran(&world), ["s3 ls"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rule_about_persons_binds_them_and_the_keys_they_hold() {
     let world = World::logged_in().await;
     world.configure(
@@ -231,23 +303,25 @@ async fn a_rule_about_persons_binds_them_and_the_keys_they_hold() {
         .ok();
 }
 
+/// What `awsso policy test` tells about a command.
+async fn explained(world: &World, command: &str, more: &[&str]) -> Value {
+    let args = [
+        "policy",
+        "test",
+        command,
+        "--account",
+        PRODUCTION,
+        "--role",
+        ADMIN,
+        "--json",
+    ];
+    let run = world.awsso(&[&args[..], more].concat()).await;
+    run.code(0).json()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_can_ask_what_would_be_decided_and_why() {
     let world = World::logged_in().await;
-    let test = async |command: &str, more: &[&str]| {
-        let args = [
-            "policy",
-            "test",
-            command,
-            "--account",
-            PRODUCTION,
-            "--role",
-            ADMIN,
-            "--json",
-        ];
-        let run = world.awsso(&[&args[..], more].concat()).await;
-        run.code(0).json()
-    };
     for (command, more, effect, class, by) in [
         (
             "aws ec2 describe-instances",
@@ -292,7 +366,7 @@ async fn a_person_can_ask_what_would_be_decided_and_why() {
             "preset guarded",
         ),
     ] {
-        let told = test(command, more).await;
+        let told = explained(&world, command, more).await;
         let facts = (&told["effect"], &told["class"], &told["decidedBy"]);
         assert_eq!(
             facts,
@@ -301,8 +375,13 @@ async fn a_person_can_ask_what_would_be_decided_and_why() {
         );
         assert_eq!(told["accountId"], PRODUCTION);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_names_the_rule_and_a_mistake_in_the_file() {
+    let world = World::logged_in().await;
     world.configure("[aliases]\nprod = '111122223333'\n[[policy.rule]]\naccount = 'prod'\nregion = 'us-*'\neffect = 'deny'\n");
-    let told = test("aws s3 ls --region us-east-1", &[]).await;
+    let told = explained(&world, "aws s3 ls --region us-east-1", &[]).await;
     assert_eq!(
         (&told["effect"], &told["region"]),
         (&"deny".into(), &"us-east-1".into()),
@@ -314,7 +393,7 @@ async fn a_person_can_ask_what_would_be_decided_and_why() {
     );
 
     world.configure("[[policy.rule]]\neffect = 'sometimes'\n");
-    let told = test("aws s3 ls", &[]).await;
+    let told = explained(&world, "aws s3 ls", &[]).await;
     assert_eq!(
         (&told["effect"], &told["decidedBy"]),
         (&"deny".into(), &"a mistake in [policy]".into())

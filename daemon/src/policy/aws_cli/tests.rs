@@ -229,152 +229,147 @@ fn what_is_no_command_line_at_all_is_refused_before() {
     }
 }
 
+/// What agents may say: what it does, and its class.
+const ORDINARY: &[(&str, &[&str], Class)] = &[
+    (
+        "aws sts get-caller-identity",
+        &["sts:GetCallerIdentity"],
+        Class::Read,
+    ),
+    (
+        "aws --region us-east-1 --output json ec2 describe-instances --query 'R[].[A,B]'",
+        &["ec2:DescribeInstances"],
+        Class::List,
+    ),
+    (
+        "aws ec2 --no-cli-pager describe-instances --filters Name=tag:Name,Values=web-*",
+        &["ec2:DescribeInstances"],
+        Class::List,
+    ),
+    (
+        "aws ec2 terminate-instances --instance-ids i-1",
+        &["ec2:TerminateInstances"],
+        Class::Write,
+    ),
+    (
+        "aws ec2 wait instance-running --instance-ids i-1",
+        &["ec2:Wait"],
+        Class::Read,
+    ),
+    ("aws ec2 help", &["awscli:Help"], Class::Read),
+    ("aws ec2 run-instances help", &["awscli:Help"], Class::Read),
+    ("aws help", &["awscli:Help"], Class::Read),
+    ("aws --version", &["awscli:Help"], Class::Read),
+    (
+        "aws s3 ls s3://bucket/x",
+        &["s3:ListBuckets", "s3:ListObjectsV2"],
+        Class::List,
+    ),
+    ("aws s3 cp s3://bucket/x -", &["s3:GetObject"], Class::Read),
+    (
+        "aws s3 cp s3://a/x s3://b/x --sse AES256",
+        &["s3:CopyObject", "s3:GetObject", "s3:PutObject"],
+        Class::Write,
+    ),
+    (
+        "aws s3 mv s3://a/x s3://b/x",
+        &[
+            "s3:CopyObject",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:DeleteObject",
+        ],
+        Class::Write,
+    ),
+    (
+        "aws s3 rm --recursive s3://a",
+        &["s3:DeleteObject"],
+        Class::Write,
+    ),
+    (
+        "aws s3api get-object --bucket b --key k /dev/stdout",
+        &["s3:GetObject"],
+        Class::Read,
+    ),
+    (
+        "aws lambda invoke --function-name f --payload '{\"a\":\n1}' --no-paginate /dev/stdout",
+        &["lambda:Invoke"],
+        Class::Write,
+    ),
+    (
+        "aws sqs receive-message --queue-url https://sqs.eu-west-1.amazonaws.com/1/q",
+        &["sqs:ReceiveMessage"],
+        Class::Read,
+    ),
+    (
+        "aws cognito-idp update-user-pool-client --callback-urls '[\"https://a.example\"]'",
+        &["cognito-idp:UpdateUserPoolClient"],
+        Class::Write,
+    ),
+    (
+        "aws iam put-user-policy --policy-document '{\n}'",
+        &["iam:PutUserPolicy"],
+        Class::Permissions,
+    ),
+    (
+        "aws secretsmanager get-secret-value --secret-id x",
+        &["secretsmanager:GetSecretValue"],
+        Class::Credentials,
+    ),
+    (
+        "aws ssm get-parameter --name x",
+        &["ssm:GetParameter"],
+        Class::Read,
+    ),
+    (
+        "aws ssm get-parameter --name x --with-decryption",
+        &["ssm:GetParameter"],
+        Class::Credentials,
+    ),
+    (
+        "aws ssm get-parameter --name x --with-d",
+        &["ssm:GetParameter"],
+        Class::Credentials,
+    ),
+    (
+        "aws ssm send-command --parameters 'commands=echo {{ssm:secret}}'",
+        &["ssm:SendCommand"],
+        Class::Credentials,
+    ),
+    (
+        "aws ssm send-command --parameters 'commands=echo {{ ssm-secure:x }}'",
+        &["ssm:SendCommand"],
+        Class::Credentials,
+    ),
+    (
+        "aws s3 presign s3://a/x",
+        &["s3:GetObject"],
+        Class::Credentials,
+    ),
+    (
+        "aws ecr get-login-password",
+        &["ecr:GetAuthorizationToken"],
+        Class::Credentials,
+    ),
+    (
+        "aws eks get-token --cluster-name c",
+        &["sts:GetCallerIdentity"],
+        Class::Credentials,
+    ),
+    (
+        "aws rds generate-db-auth-token --hostname h",
+        &["rds-db:connect"],
+        Class::Credentials,
+    ),
+];
+
 #[test]
 fn ordinary_commands_are_not_objected_to() {
-    for (command, operations, class) in [
-        (
-            "aws sts get-caller-identity",
-            vec!["sts:GetCallerIdentity"],
-            Class::Read,
-        ),
-        (
-            "aws --region us-east-1 --output json ec2 describe-instances --query 'R[].[A,B]'",
-            vec!["ec2:DescribeInstances"],
-            Class::List,
-        ),
-        (
-            "aws ec2 --no-cli-pager describe-instances --filters Name=tag:Name,Values=web-*",
-            vec!["ec2:DescribeInstances"],
-            Class::List,
-        ),
-        (
-            "aws ec2 terminate-instances --instance-ids i-1",
-            vec!["ec2:TerminateInstances"],
-            Class::Write,
-        ),
-        (
-            "aws ec2 wait instance-running --instance-ids i-1",
-            vec!["ec2:Wait"],
-            Class::Read,
-        ),
-        ("aws ec2 help", vec!["awscli:Help"], Class::Read),
-        (
-            "aws ec2 run-instances help",
-            vec!["awscli:Help"],
-            Class::Read,
-        ),
-        ("aws help", vec!["awscli:Help"], Class::Read),
-        ("aws --version", vec!["awscli:Help"], Class::Read),
-        (
-            "aws s3 ls s3://bucket/x",
-            vec!["s3:ListBuckets", "s3:ListObjectsV2"],
-            Class::List,
-        ),
-        (
-            "aws s3 cp s3://bucket/x -",
-            vec!["s3:GetObject"],
-            Class::Read,
-        ),
-        (
-            "aws s3 cp s3://a/x s3://b/x --sse AES256",
-            vec!["s3:CopyObject", "s3:GetObject", "s3:PutObject"],
-            Class::Write,
-        ),
-        (
-            "aws s3 mv s3://a/x s3://b/x",
-            vec![
-                "s3:CopyObject",
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-            ],
-            Class::Write,
-        ),
-        (
-            "aws s3 rm --recursive s3://a",
-            vec!["s3:DeleteObject"],
-            Class::Write,
-        ),
-        (
-            "aws s3api get-object --bucket b --key k /dev/stdout",
-            vec!["s3:GetObject"],
-            Class::Read,
-        ),
-        (
-            "aws lambda invoke --function-name f --payload '{\"a\":\n1}' --no-paginate /dev/stdout",
-            vec!["lambda:Invoke"],
-            Class::Write,
-        ),
-        (
-            "aws sqs receive-message --queue-url https://sqs.eu-west-1.amazonaws.com/1/q",
-            vec!["sqs:ReceiveMessage"],
-            Class::Read,
-        ),
-        (
-            "aws cognito-idp update-user-pool-client --callback-urls '[\"https://a.example\"]'",
-            vec!["cognito-idp:UpdateUserPoolClient"],
-            Class::Write,
-        ),
-        (
-            "aws iam put-user-policy --policy-document '{\n}'",
-            vec!["iam:PutUserPolicy"],
-            Class::Permissions,
-        ),
-        (
-            "aws secretsmanager get-secret-value --secret-id x",
-            vec!["secretsmanager:GetSecretValue"],
-            Class::Credentials,
-        ),
-        (
-            "aws ssm get-parameter --name x",
-            vec!["ssm:GetParameter"],
-            Class::Read,
-        ),
-        (
-            "aws ssm get-parameter --name x --with-decryption",
-            vec!["ssm:GetParameter"],
-            Class::Credentials,
-        ),
-        (
-            "aws ssm get-parameter --name x --with-d",
-            vec!["ssm:GetParameter"],
-            Class::Credentials,
-        ),
-        (
-            "aws ssm send-command --parameters 'commands=echo {{ssm:secret}}'",
-            vec!["ssm:SendCommand"],
-            Class::Credentials,
-        ),
-        (
-            "aws ssm send-command --parameters 'commands=echo {{ ssm-secure:x }}'",
-            vec!["ssm:SendCommand"],
-            Class::Credentials,
-        ),
-        (
-            "aws s3 presign s3://a/x",
-            vec!["s3:GetObject"],
-            Class::Credentials,
-        ),
-        (
-            "aws ecr get-login-password",
-            vec!["ecr:GetAuthorizationToken"],
-            Class::Credentials,
-        ),
-        (
-            "aws eks get-token --cluster-name c",
-            vec!["sts:GetCallerIdentity"],
-            Class::Credentials,
-        ),
-        (
-            "aws rds generate-db-auth-token --hostname h",
-            vec!["rds-db:connect"],
-            Class::Credentials,
-        ),
-    ] {
+    for (command, operations, class) in ORDINARY {
         let action = of(command);
         assert_eq!(action.objection, None, "{command}");
-        assert_eq!(action.operation_names(), operations, "{command}");
-        assert_eq!(action.class, class, "{command}");
+        assert_eq!(action.operation_names(), *operations, "{command}");
+        assert_eq!(action.class, *class, "{command}");
     }
 }
 
