@@ -35,6 +35,7 @@ use instance::Instance;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
+use policy::Redactor;
 use rpc::Services;
 pub use session::Vault;
 use session::{Sessions, Store};
@@ -65,6 +66,7 @@ pub async fn run(
     let limits = config.endpoint.state.join("limits.json");
     let limiters = Limiters::remembered(&limits);
     let aws = Aws::new(Arc::clone(&config), &clock)?;
+    let redactor = Redactor::new(clock.clone());
     let state = &config.endpoint.state;
     let store = Store::new(
         state.join("sessions"),
@@ -77,6 +79,7 @@ pub async fn run(
         clock: clock.clone(),
         store,
         limiters: limiters.clone(),
+        redactor: redactor.clone(),
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
@@ -95,6 +98,7 @@ pub async fn run(
         clock.clone(),
         accounts.clone(),
         limiters.clone(),
+        redactor.clone(),
         tracker.clone(),
     );
     let jobs = Jobs::new(jobs::Parts {
@@ -115,6 +119,7 @@ pub async fn run(
         accounts,
         broker,
         jobs,
+        redactor,
         tracker: tracker.clone(),
         stop: stop.clone(),
         closing: CancellationToken::new(),

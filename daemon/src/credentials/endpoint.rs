@@ -21,7 +21,11 @@ use tokio::{
 use tracing::debug;
 
 use super::{Broker, Role, RoleCredentials};
-use crate::{loopback, session::Session};
+use crate::{
+    loopback,
+    policy::{Known, Redactor},
+    session::Session,
+};
 use answer::{Answer, Document, Refusal};
 
 mod answer;
@@ -52,6 +56,7 @@ impl Source {
 pub struct Endpoint {
     listener: TcpListener,
     door: Arc<Door>,
+    _known: Known,
 }
 
 /// Who may come in.
@@ -73,7 +78,10 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// On a port of the system's choice, or where it was once before.
-    pub async fn open(again: Option<&LoopbackEndpoint>) -> Result<Self, Failure> {
+    pub async fn open(
+        again: Option<&LoopbackEndpoint>,
+        redactor: &Redactor,
+    ) -> Result<Self, Failure> {
         let (port, token) = match again {
             Some(again) => known(again)?,
             None => (0, random()?),
@@ -86,6 +94,7 @@ impl Endpoint {
         let listener = listener.map_err(cannot)?;
         let port = listener.local_addr().map_err(cannot)?.port();
         Ok(Self {
+            _known: redactor.know(token.expose_secret(), None),
             listener,
             door: Arc::new(Door::new(port, token)),
         })

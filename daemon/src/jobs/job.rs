@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Target,
+    Shown, Target,
     journal::{Changed, Event, Journal},
     output::Output,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, policy::Redactor};
 
 /// A job, shared by the task that does it and those who watch it.
 #[derive(Debug)]
@@ -47,6 +47,16 @@ impl Job {
             sized(task, output);
         }
         job
+    }
+
+    /// What a task has printed, seen through this redactor or as it is.
+    pub fn shown(&self, task: usize, redactor: Option<Redactor>) -> Shown {
+        Shown {
+            output: Arc::clone(&self.outputs[task]),
+            redactor,
+            // The last output is there before the task has ended.
+            complete: self.task_state(task).is_final(),
+        }
     }
 
     pub fn is_final(&self) -> bool {

@@ -11,6 +11,7 @@ pub mod query;
 mod resume;
 mod room;
 mod schedule;
+mod shown;
 mod ssm;
 mod words;
 
@@ -36,11 +37,13 @@ use crate::{
     config::{Config, Environment},
     credentials::{Broker, Role, RoleCredentials},
     limiter::Limiters,
+    policy::Redactor,
     session::{Session, Sessions},
 };
 pub use job::Job;
 use journal::{Begun, Journal, TargetForm};
 use output::Output;
+pub use shown::Shown;
 
 /// Ended jobs that can still be looked at; their outputs go with them.
 const KEEP_ENDED: usize = 200;
@@ -257,13 +260,19 @@ impl Jobs {
             })
     }
 
-    pub async fn output(&self, id: &str) -> Result<Arc<Output>, Failure> {
+    /// An output for whoever is shown it through this redactor, or as it is.
+    pub async fn output(&self, id: &str, redactor: Option<Redactor>) -> Result<Shown, Failure> {
         self.complete().await;
         let jobs = self.lock();
-        let mut outputs = jobs.iter().flat_map(|job| &job.outputs);
-        let why = match outputs.find(|output| output.id == id) {
-            Some(output) if output.is_gone() => format!("the output {id} is no longer stored"),
-            Some(output) => return Ok(Arc::clone(output)),
+        let found = jobs.iter().find_map(|job| {
+            let task = job.outputs.iter().position(|output| output.id == id)?;
+            Some((job, task))
+        });
+        let why = match found {
+            Some((job, task)) if job.outputs[task].is_gone() => {
+                format!("the output {id} is no longer stored")
+            }
+            Some((job, task)) => return Ok(job.shown(task, redactor)),
             None => format!("there is no output {id:?}; outputs are kept for a while only"),
         };
         Err(Failure::new(Reason::NotFound, why))

@@ -2,9 +2,12 @@
 //! before anything else. Rules and approvals are not built yet: every preset
 //! acts as `open`; what never depends on rules is enforced already.
 
+pub mod redact;
+
 use awsso_proto::{Failure, Reason, error::key, v1::ClientKind};
 
 use crate::config::Files;
+pub use redact::{Known, Redactor};
 
 /// Who asks, as far as rules are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

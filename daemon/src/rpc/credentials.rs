@@ -60,7 +60,7 @@ impl Service for Services {
             source.credentials().await?;
             self.accounts.used(&source.session, &source.role);
         }
-        let endpoint = Endpoint::open(request.again.as_ref()).await?;
+        let endpoint = Endpoint::open(request.again.as_ref(), &self.redactor).await?;
         let opened = OpenEndpointResponse {
             url: endpoint.url(),
             endpoint: Some(LoopbackEndpoint {

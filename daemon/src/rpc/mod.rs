@@ -31,7 +31,7 @@ use crate::{
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{self, Principal},
+    policy::{self, Principal, Redactor},
     session::{Session, Sessions},
 };
 
@@ -50,6 +50,7 @@ pub struct Services {
     pub accounts: Accounts,
     pub broker: Broker,
     pub jobs: Jobs,
+    pub redactor: Redactor,
     pub tracker: TaskTracker,
     /// The daemon stops: streams that only watch end.
     pub stop: CancellationToken,

@@ -6,6 +6,7 @@ mod accounts;
 mod agent;
 mod browser;
 mod browser_flow;
+mod canary;
 mod cancel;
 mod chained;
 mod child;
