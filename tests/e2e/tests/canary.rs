@@ -96,6 +96,12 @@ fn exec(command: &str) -> Value {
     json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": command, "maxChars": 100_000})
 }
 
+/// As the last line of an answer names it.
+fn output_id(answer: &str) -> &str {
+    let id = answer.rsplit_once(" | outputId ").unwrap().1;
+    id.split([' ', ']']).next().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_reaches_an_agent_whatever_a_command_prints_and_the_person_sees_it_all() {
     let world = World::logged_in().await;
@@ -128,9 +134,8 @@ async fn no_question_about_an_output_brings_a_secret_out() {
     let print =
         r#"printf '{"a": "%s", "b": "%s"}\n' "$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN""#;
     let mut shim = shim_with_aws(&world, print).await;
-    let _ = shim.call("aws_sso_exec_command", exec("aws x")).await.ok();
-    let jobs = world.awsso(&["jobs", "list", "--json"]).await.json();
-    let output_id = jobs["jobs"][0]["tasks"][0]["outputId"].as_str().unwrap();
+    let answer = shim.call("aws_sso_exec_command", exec("aws x")).await;
+    let output_id = output_id(answer.ok());
     let canary = Canary::of(&world.sandbox);
     let ask = async |kind, query: Query| {
         let client = world.connect(kind).await;
@@ -206,9 +211,8 @@ async fn what_an_instance_prints_is_masked_too() {
 async fn a_secret_that_was_replaced_or_logged_out_is_masked_still() {
     let world = World::logged_in().await;
     let mut shim = shim_with_aws(&world, "env").await;
-    let _ = shim.call("aws_sso_exec_command", exec("aws x")).await.ok();
-    let jobs = world.awsso(&["jobs", "list", "--json"]).await.json();
-    let output_id = jobs["jobs"][0]["tasks"][0]["outputId"].as_str().unwrap();
+    let answer = shim.call("aws_sso_exec_command", exec("aws x")).await;
+    let output_id = output_id(answer.ok());
     let canary = Canary::of(&world.sandbox);
     let _ = world.awsso(&["logout", "--all"]).await.code(0);
     let agent = world.connect(ClientKind::Shim).await;
