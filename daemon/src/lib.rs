@@ -35,7 +35,7 @@ use instance::Instance;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
-use policy::Redactor;
+use policy::{Audit, Redactor};
 use rpc::Services;
 pub use session::Vault;
 use session::{Sessions, Store};
@@ -68,6 +68,7 @@ pub async fn run(
     let aws = Aws::new(Arc::clone(&config), &clock)?;
     let redactor = Redactor::new(clock.clone());
     let state = &config.endpoint.state;
+    let (audit, writer) = Audit::open(state, clock.clone(), redactor.clone());
     let store = Store::new(
         state.join("sessions"),
         config.files().unwrap_or_default().settings.store,
@@ -109,6 +110,7 @@ pub async fn run(
         accounts: accounts.clone(),
         broker: broker.clone(),
         limiters: limiters.clone(),
+        audit: audit.clone(),
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
@@ -120,6 +122,7 @@ pub async fn run(
         broker,
         jobs,
         redactor,
+        audit,
         tracker: tracker.clone(),
         stop: stop.clone(),
         closing: CancellationToken::new(),
@@ -134,6 +137,7 @@ pub async fn run(
     if let Err(error) = recent.remember(&recently) {
         warn!(%error, "the roles that were used lately are not remembered");
     }
+    writer.finish().await;
     instance.leave();
     info!("stopped");
     served

@@ -14,10 +14,12 @@ use crate::{
     profiles::Template,
 };
 
+mod audit;
 mod outputs;
 mod places;
 mod value;
 
+pub use audit::{AuditCommand, AuditShowArgs};
 pub use outputs::OutputArgs;
 pub use places::{PlacesArgs, RunArgs, RunFormat};
 
@@ -77,6 +79,9 @@ pub enum Verb {
     /// List, watch and cancel jobs, and read what they printed
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Show and check the log of what people and agents have asked for
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
@@ -101,6 +106,7 @@ impl Verb {
             | Self::Console(_)
             | Self::Profiles(_)
             | Self::Jobs(_)
+            | Self::Audit(_)
             | Self::Daemon(_)
             | Self::Completions(_)
             | Self::Complete(_) => Family::Plain,

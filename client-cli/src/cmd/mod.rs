@@ -1,6 +1,7 @@
 //! One file per noun; each command is: ask the daemon, print, exit code.
 
 mod accounts;
+mod audit;
 mod complete;
 mod completions;
 mod console;
@@ -32,6 +33,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Console(args) => console::run(context, args).await,
         Verb::Profiles(command) => profiles::run(context, command).await,
         Verb::Jobs(command) => jobs::run(context, command).await,
+        Verb::Audit(command) => audit::run(context, &command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,

@@ -2,6 +2,7 @@
 //! for people. Pure: from messages and `now` to text.
 
 pub mod accounts;
+pub mod audit;
 pub mod jobs;
 pub mod login;
 pub mod plan;

@@ -168,6 +168,17 @@ pub enum Preset {
     ReadOnly,
 }
 
+impl Preset {
+    /// Its name in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Guarded => "preset guarded",
+            Self::Open => "preset open",
+            Self::ReadOnly => "preset read-only",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyTable {

@@ -23,7 +23,7 @@ use tracing::debug;
 use super::{Broker, Role, RoleCredentials};
 use crate::{
     loopback,
-    policy::{Known, Redactor},
+    policy::{Audit, Known, Redactor},
     session::Session,
 };
 use answer::{Answer, Document, Refusal};
@@ -42,6 +42,7 @@ const CONNECTIONS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Source {
     pub broker: Broker,
+    pub audit: Audit,
     pub session: Session,
     pub role: Role,
 }
@@ -165,7 +166,15 @@ async fn answer<B>(door: &Door, source: &Source, request: &Request<B>) -> Respon
         code,
         message,
     };
-    match tokio::time::timeout(ANSWER_LIMIT, source.credentials()).await {
+    let credentials = tokio::time::timeout(ANSWER_LIMIT, source.credentials()).await;
+    let result = match &credentials {
+        Ok(Ok(_)) => "ok",
+        Ok(Err(failure)) => failure.reason.name(),
+        Err(_) => "TIMEOUT",
+    };
+    let audit = &source.audit;
+    audit.served(door.port, source.session.name(), &source.role, result);
+    match credentials {
         Ok(Ok(credentials)) => Document::of(&Answer::new(source, &credentials)).ok(),
         Ok(Err(failure)) => unavailable(failure.reason.name(), &in_one_line(&failure)).response(),
         // What was begun goes on, and serves the next request.

@@ -19,7 +19,10 @@ use super::{
     journal::{Changed, Event, Journal},
     output::Output,
 };
-use crate::{clock::Clock, policy::Redactor};
+use crate::{
+    clock::Clock,
+    policy::{Audit, Redactor},
+};
 
 /// A job, shared by the task that does it and those who watch it.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Job {
     pub(super) suspended: CancellationToken,
     pub(super) clock: Clock,
     pub(super) journal: Journal,
+    pub(super) audit: Audit,
     pub(super) state: watch::Sender<Arc<v1::Job>>,
     /// Bumped when output was written.
     pub(super) printed: watch::Sender<u64>,
@@ -121,12 +125,13 @@ impl Job {
 
     fn settle(&self, job: &mut v1::Job, now: SystemTime) {
         let state = job_state(&job.tasks);
+        job.state = state.into();
         if state.is_final() && job.ended_at.is_none() {
             job.ended_at = Some(timestamp(now));
             self.journal.close();
+            self.audit.job_ended(job);
             info!(job = %job.id, state = state.word(), "job ended");
         }
-        job.state = state.into();
     }
 
     pub(super) fn end(&self, task: usize, state: TaskState, detail: impl Into<String>) {

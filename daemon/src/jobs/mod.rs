@@ -37,13 +37,14 @@ use crate::{
     config::{Config, Environment},
     credentials::{Broker, Role, RoleCredentials},
     limiter::Limiters,
-    policy::Redactor,
+    policy::{Audit, Redactor},
     session::{Session, Sessions},
 };
 pub use job::Job;
 use journal::{Begun, Journal, TargetForm};
 use output::Output;
 pub use shown::Shown;
+pub use words::split;
 
 /// Ended jobs that can still be looked at; their outputs go with them.
 const KEEP_ENDED: usize = 200;
@@ -128,6 +129,7 @@ pub struct Parts {
     pub accounts: Accounts,
     pub broker: Broker,
     pub limiters: Limiters,
+    pub audit: Audit,
     pub tracker: TaskTracker,
     pub stop: CancellationToken,
 }
@@ -388,6 +390,9 @@ impl Jobs {
                 format!("{MAX_RUNNING} jobs are running; wait for some to end"),
             ));
         }
+        if job.is_final() {
+            self.0.parts.audit.job_ended(&job.state.borrow());
+        }
         jobs.push_front(Arc::clone(&job));
         forget_oldest(&mut jobs);
         Ok(job)
@@ -410,6 +415,7 @@ impl Jobs {
             suspended: CancellationToken::new(),
             clock: self.0.parts.clock.clone(),
             journal,
+            audit: self.0.parts.audit.clone(),
             state: watch::Sender::new(Arc::new(state)),
             printed: watch::Sender::new(0),
         }

@@ -2,11 +2,13 @@
 //! before anything else. Rules and approvals are not built yet: every preset
 //! acts as `open`; what never depends on rules is enforced already.
 
+mod audit;
 pub mod redact;
 
 use awsso_proto::{Failure, Reason, error::key, v1::ClientKind};
 
 use crate::config::Files;
+pub use audit::{Audit, How, Note};
 pub use redact::{Known, Redactor};
 
 /// Who asks, as far as rules are concerned.
@@ -14,6 +16,16 @@ pub use redact::{Known, Redactor};
 pub enum Principal {
     Person,
     Agent,
+}
+
+impl Principal {
+    /// The word of the audit log and of rules.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 impl From<ClientKind> for Principal {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use awsso_proto::{
+    audit::Who,
     ipc::{Conn, Peer},
     v1::ClientKind,
 };
@@ -18,7 +19,7 @@ use tokio::{
 };
 use tonic::{Request, transport::server::Connected};
 
-use crate::policy::Principal;
+use crate::{os, policy::Principal};
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Accepted {
 pub struct Caller {
     peer: Option<Peer>,
     hello: Arc<OnceLock<(ClientKind, String)>>,
+    /// The peer's program, once it was asked for.
+    program: Arc<OnceLock<String>>,
 }
 
 impl Accepted {
@@ -42,6 +45,7 @@ impl Accepted {
             caller: Caller {
                 peer: conn.peer(),
                 hello: Arc::default(),
+                program: Arc::default(),
             },
             conn,
             left,
@@ -57,11 +61,11 @@ impl Drop for Accepted {
 
 impl Caller {
     pub fn of<T>(request: &Request<T>) -> Self {
-        request
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_default()
+        Self::among(request.extensions())
+    }
+
+    pub fn among(extensions: &http::Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
     /// The first word counts: a connection cannot become somebody else.
@@ -80,6 +84,17 @@ impl Caller {
 
     pub fn name(&self) -> &str {
         self.hello.get().map_or("", |hello| &hello.1)
+    }
+
+    /// As the audit log tells it.
+    pub fn who(&self) -> Who {
+        let program = || self.pid().and_then(os::program_of).unwrap_or_default();
+        Who {
+            kind: self.principal().word().into(),
+            pid: self.pid(),
+            exe: self.program.get_or_init(program).clone(),
+            client: self.name().to_owned(),
+        }
     }
 
     pub fn pid(&self) -> Option<u32> {

@@ -23,8 +23,10 @@ impl Service for Services {
         request: Request<GetCredentialsRequest>,
     ) -> Result<Response<GetCredentialsResponse>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target(&files, request.target).await?;
+        note.target(&target);
         let held = self.broker.get(&target.session, &target.role).await?;
         if !request.unattended {
             self.accounts.used(&target.session, &target.role);
@@ -48,10 +50,13 @@ impl Service for Services {
         request: Request<OpenEndpointRequest>,
     ) -> Result<Response<Self::OpenEndpointStream>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target(&files, request.target).await?;
+        note.target(&target);
         let source = Source {
             broker: self.broker.clone(),
+            audit: self.audit.clone(),
             session: target.session,
             role: target.role,
         };
@@ -92,8 +97,10 @@ impl Service for Services {
         request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
         let files = self.admit_person(&request, "sign in to the console")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target(&files, request.target).await?;
+        note.target(&target);
         let Target {
             session,
             role,

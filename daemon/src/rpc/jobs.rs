@@ -35,6 +35,10 @@ impl Service for Services {
         request: Request<StartJobRequest>,
     ) -> Result<Response<StartJobResponse>, Status> {
         let caller = Caller::of(&request).kind();
+        let note = Self::note(&request);
+        if let Some(work) = &request.get_ref().work {
+            note.command(work);
+        }
         let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
         let bounds = Bounds {
@@ -50,6 +54,7 @@ impl Service for Services {
             self.selection(&files, selection).await?
         } else {
             let target = self.target(&files, request.target).await?;
+            note.target(&target);
             if principal == Principal::Person {
                 self.accounts.used(&target.session, &target.role);
             }
@@ -68,6 +73,7 @@ impl Service for Services {
                 job.await?.snapshot()
             }
         };
+        note.job(&job);
         let job = self.for_eyes_of(principal, job);
         Ok(Response::new(StartJobResponse { job: Some(job) }))
     }
@@ -78,6 +84,7 @@ impl Service for Services {
         &self,
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        Self::note(&request).job_id(&request.get_ref().job_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         let job = self.jobs.find(&request.job_id).await?;
@@ -110,6 +117,7 @@ impl Service for Services {
         &self,
         request: Request<CancelJobRequest>,
     ) -> Result<Response<CancelJobResponse>, Status> {
+        Self::note(&request).job_id(&request.get_ref().job_id);
         let (principal, _) = self.admit(&request)?;
         let job = self.jobs.find(&request.into_inner().job_id).await?;
         job.cancel();
@@ -122,6 +130,7 @@ impl Service for Services {
         &self,
         request: Request<ReadOutputRequest>,
     ) -> Result<Response<ReadOutputResponse>, Status> {
+        Self::note(&request).output(&request.get_ref().output_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         let eyes = self.redactor_for(principal);
@@ -139,6 +148,7 @@ impl Service for Services {
         &self,
         request: Request<QueryOutputRequest>,
     ) -> Result<Response<QueryOutputResponse>, Status> {
+        Self::note(&request).output(&request.get_ref().output_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         let (stream, most) = (request.stream(), at_most(request.max_bytes));

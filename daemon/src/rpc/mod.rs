@@ -5,6 +5,7 @@ mod accounts;
 mod connection;
 mod credentials;
 mod daemon;
+mod door;
 mod jobs;
 mod selection;
 mod session;
@@ -22,16 +23,18 @@ use awsso_proto::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Status, transport::server::Router};
+use tower_layer::{Identity, Stack};
 
 pub use connection::Accepted;
 use connection::Caller;
+use door::Door;
 
 use crate::{
     accounts::Accounts,
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{self, Principal, Redactor},
+    policy::{self, Audit, Note, Principal, Redactor},
     session::{Session, Sessions},
 };
 
@@ -51,6 +54,7 @@ pub struct Services {
     pub broker: Broker,
     pub jobs: Jobs,
     pub redactor: Redactor,
+    pub audit: Audit,
     pub tracker: TaskTracker,
     /// The daemon stops: streams that only watch end.
     pub stop: CancellationToken,
@@ -58,8 +62,13 @@ pub struct Services {
     pub closing: CancellationToken,
 }
 
-pub fn server(services: Services) -> Router {
+pub fn server(services: Services) -> Router<Stack<Door, Identity>> {
+    let door = Door {
+        audit: services.audit.clone(),
+        redactor: services.redactor.clone(),
+    };
     tonic::transport::Server::builder()
+        .layer(door)
         .add_service(DaemonServer::new(services.clone()))
         .add_service(SessionServer::new(services.clone()))
         .add_service(AccountsServer::new(services.clone()))
@@ -82,8 +91,18 @@ impl Services {
         }
         let files = self.config.files()?;
         let principal = Caller::of(request).principal();
+        if principal == Principal::Agent {
+            self.audit.admit_agent()?;
+        }
         policy::admit(principal, &files)?;
+        Self::note(request).decided("allow", files.settings.policy.preset.word());
         Ok((principal, files))
+    }
+
+    /// What the audit log will say of this request.
+    fn note<T>(request: &Request<T>) -> Note {
+        let note = request.extensions().get::<Note>();
+        note.expect("every request comes through the door").clone()
     }
 
     /// The same for what only a person may do.

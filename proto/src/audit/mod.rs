@@ -32,6 +32,9 @@ pub use verify::{Finding, Note, Report, verify};
 const CURRENT: &str = "audit.jsonl";
 const HEAD: &str = "audit.head";
 
+/// The verb of the line by which a daemon says that it found a log without a head.
+pub const HEADLESS: &str = "Log.headless";
+
 /// The file that is written.
 pub fn current(state: &Path) -> PathBuf {
     state.join(CURRENT)

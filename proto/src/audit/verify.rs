@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Chain, Head, Line, digest, files, head};
+use super::{Chain, HEADLESS, Head, Line, digest, files, head};
 
 /// A daemon may begin a new file meanwhile: then it is read once more.
 const TRIES: usize = 5;
@@ -159,13 +159,16 @@ impl Check {
             };
             return self.finds(path, number, &what);
         } else if line.prev != self.end.hash {
-            return match self.last.clone() {
-                // Whoever changes a line leaves the next one as it was.
-                Some((path, number)) => {
-                    self.finds(&path, number, "it was changed, or the next one was")
-                }
-                None => self.finds(path, number, "it was changed"),
-            };
+            // Whoever changes a line leaves the next one as it was.
+            let (path, number) = self.last.clone().unwrap_or((path.to_owned(), number));
+            return self.finds(&path, number, "it was changed, or the next one was");
+        }
+        if line.entry.verb == HEADLESS {
+            return self.finds(
+                path,
+                number,
+                "audit.head was gone before it: the end of the log may have been cut off",
+            );
         }
         self.report.lines += 1;
         self.end = Chain {

@@ -49,7 +49,7 @@ impl Log {
         current(self.state())
     }
 
-    fn change(&self, path: &Path, change: impl FnOnce(&mut Vec<String>)) {
+    fn change(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
         let text = std::fs::read_to_string(path).unwrap();
         let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
         change(&mut lines);
@@ -114,7 +114,7 @@ fn whatever_is_done_to_a_line_is_found_where_it_was_done() {
     ];
     for (what, change, line) in changes {
         let log = Log::new();
-        log.change(&log.new_file(), change);
+        Log::change(&log.new_file(), change);
         let found = log.finds();
         assert_eq!(
             (found.0, found.1),
@@ -128,8 +128,8 @@ fn whatever_is_done_to_a_line_is_found_where_it_was_done() {
 #[test]
 fn a_file_that_is_changed_cut_or_gone_is_found() {
     let log = Log::new();
-    log.change(&log.old(), |lines| {
-        lines[2] = lines[2].replace("Number", "Numbre")
+    Log::change(&log.old(), |lines| {
+        lines[2] = lines[2].replace("Number", "Numbre");
     });
     let found = log.finds();
     assert_eq!((found.0, found.1), (log.old(), 3));
