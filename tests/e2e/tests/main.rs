@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agent;
+mod audit;
 mod browser;
 mod browser_flow;
 mod canary;
