@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::ListArgs;
+
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Show what was asked for, by whom, and what came of it; newest last
@@ -23,7 +25,9 @@ pub struct AuditShowArgs {
     /// Only what people asked for
     #[arg(long)]
     pub person: bool,
-    /// Go on showing what is added
-    #[arg(long, short)]
+    /// Go on showing what is added; with --json, one line each
+    #[arg(long, short, conflicts_with = "output")]
     pub follow: bool,
+    #[command(flatten)]
+    pub list: ListArgs,
 }

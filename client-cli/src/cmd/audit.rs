@@ -24,7 +24,11 @@ pub async fn run(context: &Context, command: &AuditCommand) -> Result<u8, Stop> 
     }
 }
 
-/// With `--json` each line is one document, as it stands in the log.
+#[derive(Serialize)]
+struct LinesView {
+    lines: Vec<Line>,
+}
+
 async fn show(context: &Context, args: &AuditShowArgs) -> Result<u8, Stop> {
     let state = &context.endpoint.state;
     let since = args.since.and_then(|span| context::now().checked_sub(span));
@@ -35,29 +39,36 @@ async fn show(context: &Context, args: &AuditShowArgs) -> Result<u8, Stop> {
             && (!args.agent || line.entry.who.kind == "agent")
             && (!args.person || line.entry.who.kind == "person")
     };
-    let mut shown = 0;
+    let all = lines(state, 0)?;
+    let mut last = all.last().map_or(0, |line| line.seq);
+    let mut view = LinesView {
+        lines: all.into_iter().filter(wanted).collect(),
+    };
+    let table = |view: &LinesView| render::audit::table(&view.lines);
+    if !args.follow {
+        let rows = || table(&view);
+        render::print_list(context.format(&args.list), &view, rows, rows)?;
+        return Ok(exit::OK);
+    }
     let mut header = true;
     loop {
-        let mut lines = lines(state, shown)?;
-        shown = lines.last().map_or(shown, |line| line.seq);
-        lines.retain(wanted);
         if context.json {
-            for line in &lines {
+            for line in &view.lines {
                 terminal::json_line(line)?;
             }
-        } else if header || !lines.is_empty() {
-            let table = render::audit::table(&lines).into_table();
-            let table = match table.split_once('\n') {
+        } else if header || !view.lines.is_empty() {
+            let text = table(&view).into_table();
+            let rows = match text.split_once('\n') {
                 Some((_, rows)) if !header => rows,
-                _ => &table,
+                _ => &text,
             };
-            terminal::data(table.as_bytes())?;
+            terminal::data(rows.as_bytes())?;
             header = false;
         }
-        if !args.follow {
-            return Ok(exit::OK);
-        }
         tokio::time::sleep(GLANCE).await;
+        let added = lines(state, last)?;
+        last = added.last().map_or(last, |line| line.seq);
+        view.lines = added.into_iter().filter(wanted).collect();
     }
 }
 

@@ -1,6 +1,8 @@
 //! A stored output as somebody is shown it: a person as it was printed, an agent
 //! with its secrets masked. Offsets are the same for both; an agent may see a
 //! little less of an output that still grows, until it is clear what that is.
+//! The file on disk is as it was printed: an agent that reads files on this
+//! machine by other means than awsso is the business of what runs that agent.
 
 use std::sync::Arc;
 

@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 async fn show(world: &World, flags: &[&str]) -> Vec<Value> {
     let args = [&["audit", "show", "--json"], flags].concat();
-    let lines = world.awsso(&args).await.ok();
-    let lines = lines.lines().map(serde_json::from_str);
-    lines.collect::<Result<_, _>>().unwrap()
+    let shown = world.awsso(&args).await.code(0).json();
+    shown["lines"].as_array().unwrap().clone()
 }
 
 /// Waits until the log holds a line that fits, and returns all of them.
@@ -234,13 +233,13 @@ async fn a_change_is_found_with_its_line_and_the_log_can_be_read_without_a_daemo
 async fn a_daemon_that_is_killed_at_any_moment_leaves_a_log_that_verifies() {
     let world = World::logged_in().await;
     let aws = world.fake_aws("echo out");
-    let mut killed = 0;
     for round in 0..6_u32 {
-        // Whoever still watches may start it first.
-        killed = loop {
-            match world.daemon_pid().await {
-                Some(pid) if pid != killed => break pid,
-                _ => drop(world.awsso(&["daemon", "start"]).await),
+        // The one that was killed may still be on its way out.
+        let pid = loop {
+            let started = world.awsso(&["daemon", "start"]).await;
+            let status = world.awsso(&["daemon", "status", "--json"]).await;
+            if started.code == Some(0) && status.code == Some(0) {
+                break u32::try_from(status.json()["pid"].as_u64().unwrap()).unwrap();
             }
         };
         let runs: Vec<_> = (0..6).map(|_| aws.start("aws x")).collect();
@@ -248,7 +247,7 @@ async fn a_daemon_that_is_killed_at_any_moment_leaves_a_log_that_verifies() {
         for run in runs.iter().take(usize::try_from(round).unwrap()) {
             run.prints("out").await;
         }
-        process::signal(killed, "KILL");
+        process::signal(pid, "KILL");
         for run in runs {
             let _ = run.end().await;
         }

@@ -2,13 +2,11 @@
 //! [`WINDOW`] letters, hashed with a key of this process. Nothing of a secret
 //! is kept, so nothing has to be zeroed when it goes.
 //!
-//! A window is looked for in a text's *canonical* letters: line breaks are
-//! passed over (`base64` breaks its lines), `%2F`, `\u002f` and `\/` are the
-//! letter that they stand for, the two alphabets of Base64 are one. So a secret
-//! is found as it is, in Base64 at each of the three alignments, URL-encoded and
-//! JSON-escaped, whole or in part: of a key every part of 19 letters, of a token
-//! every part of 31, up to the last 3 or 15 letters of a part. Who turns a secret
-//! into hexadecimal, reverses it or spells it out is not followed.
+//! They are looked for in all that a text can be read as ([`letters`](super::letters)).
+//! So a secret is found as it is, in Base64, URL-encoded and JSON-escaped, whole
+//! or in part: of a key every part of 19 letters, of a token every part of 31, up
+//! to the last 3 or 15 letters of a part. Who turns a secret into hexadecimal,
+//! reverses it or spells it out is not followed.
 
 use std::{
     collections::HashMap,
@@ -18,20 +16,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
-use zeroize::Zeroizing;
 
-use super::Marks;
+use super::{
+    Marks,
+    letters::{self, Row, WINDOW},
+};
 use crate::clock::Clock;
 
-/// Letters that are compared at once: 96 bits of a Base64 text.
-const WINDOW: usize = 16;
-/// So many bytes of a text may spell a window: escapes, and breaks between them.
-pub(super) const WINDOW_REACH: usize = WINDOW * 12;
-/// Letters in a row that are held at once.
-const RUN: usize = 1 << 10;
 /// A secret up to this long is a key: all of it is in few letters.
 const KEY_LETTERS: usize = 128;
 /// From one window to the next, of a key and of a token. A part that is no
@@ -44,7 +37,7 @@ const LINGER: Duration = Duration::from_hours(1);
 const TIDY_EVERY: Duration = Duration::from_mins(10);
 /// The broker's 10,000 roles, twice. More cannot be told apart in memory that is
 /// bounded: then nothing is shown.
-const MAX_WINDOWS: usize = 8 << 20;
+const MAX_WINDOWS: usize = 2 << 20;
 /// Bits of the sieve per window: a text without secrets gets through it only here.
 const SIEVE: usize = 16;
 
@@ -120,32 +113,7 @@ impl Index {
         if held.overflowed {
             marks.add(0..text.len());
         }
-        let end = if whole { text.len() } else { whole_units(text) };
-        let mut run = Run::default();
-        let (mut at, mut after_break) = (0, true);
-        while at < end {
-            let (unit, width) = unit(text, at);
-            match unit {
-                Unit::Letter(letter) => {
-                    run.push(letter, at, width);
-                    if run.letters.len() == RUN {
-                        run.check(&held, marks);
-                        run.forget_all_but(WINDOW - 1);
-                    }
-                }
-                // Two in a row end a paragraph, and a secret.
-                Unit::Break if !after_break => {}
-                Unit::Break | Unit::Other => {
-                    run.check(&held, marks);
-                    run.forget_all_but(0);
-                }
-            }
-            after_break = unit == Unit::Break;
-            at += width;
-        }
-        run.check(&held, marks);
-        run.forget_all_but(WINDOW - 1);
-        run.starts.first().copied().unwrap_or(end)
+        Row::read(text, whole, |window| held.knows(window), marks)
     }
 }
 
@@ -179,17 +147,16 @@ impl Held {
         }
         let (holders, until) = (1, now);
         self.secrets.insert(id, Life { holders, until });
-        for letters in spellings(secret) {
-            let step = match letters.len() {
-                ..=KEY_LETTERS => KEY_STEP,
-                _ => TOKEN_STEP,
-            };
-            let steps = letters.windows(WINDOW).step_by(step);
-            for window in steps.chain(letters.last_chunk::<WINDOW>().map(|last| &last[..])) {
-                let hash = self.hash(window);
-                self.windows.insert(hash, id);
-                self.sift(hash);
-            }
+        let letters = letters::of(secret.as_bytes());
+        let step = match letters.len() {
+            ..=KEY_LETTERS => KEY_STEP,
+            _ => TOKEN_STEP,
+        };
+        let steps = letters.windows(WINDOW).step_by(step);
+        for window in steps.chain(letters.last_chunk::<WINDOW>().map(|last| &last[..])) {
+            let hash = self.hash(window);
+            self.windows.insert(hash, id);
+            self.sift(hash);
         }
         if self.windows.len() * SIEVE > self.sieve.len() * 64 {
             self.renew_sieve();
@@ -248,135 +215,11 @@ impl Held {
     }
 }
 
-/// `\u002f`
-const LONGEST_UNIT: usize = 6;
-
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
     let folded = product as u64 ^ (product >> 64) as u64;
     folded
-}
-
-/// A secret's canonical letters: its own, and those of its Base64 at the three
-/// places where it may stand in another text.
-fn spellings(secret: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
-    let own = Zeroizing::new(secret.as_bytes().to_vec());
-    let encoded = (0..3).map(move |before| {
-        let text = [&[0; 2][..before], &own].concat();
-        let text = Zeroizing::new(text);
-        let letters = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&*text);
-        let letters = Zeroizing::new(letters.into_bytes());
-        // The letters at both ends are of its neighbours, too.
-        let (from, to) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
-        Zeroizing::new(letters[from..to].to_vec())
-    });
-    let own = Zeroizing::new(secret.as_bytes().to_vec());
-    std::iter::once(own).chain(encoded).map(|text| {
-        let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
-        let mut at = 0;
-        while at < text.len() {
-            let (unit, width) = unit(&text, at);
-            if let Unit::Letter(letter) = unit {
-                letters.push(letter);
-            }
-            at += width;
-        }
-        letters
-    })
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Letter(u8),
-    Break,
-    Other,
-}
-
-/// What stands at a place, and how many bytes spell it. What begins an escape
-/// never stands inside one: where units begin does not depend on what is before.
-fn unit(text: &[u8], at: usize) -> (Unit, usize) {
-    let hex = |from: usize| {
-        let digits = text.get(at + from..at + from + 2)?;
-        let digits = std::str::from_utf8(digits).ok()?;
-        u8::from_str_radix(digits, 16).ok()
-    };
-    let escaped = match text[at] {
-        b'%' => hex(1).map(|byte| (byte, 3)),
-        b'\\' => match text.get(at + 1) {
-            Some(b'/') => Some((b'/', 2)),
-            Some(b'n') => Some((b'\n', 2)),
-            Some(b'r') => Some((b'\r', 2)),
-            Some(b'u') if text[at..].starts_with(b"\\u00") => hex(4).map(|byte| (byte, 6)),
-            _ => None,
-        },
-        b'\r' if text.get(at + 1) == Some(&b'\n') => Some((b'\n', 2)),
-        _ => None,
-    };
-    let (byte, width) = escaped.unwrap_or((text[at], 1));
-    (CLASSES[usize::from(byte)], width)
-}
-
-/// The text without an escape at its end that may have begun and has not ended.
-fn whole_units(text: &[u8]) -> usize {
-    let tail = text.len().saturating_sub(LONGEST_UNIT - 1);
-    let begins = |byte: &u8| matches!(byte, b'%' | b'\\' | b'\r');
-    match text[tail..].iter().rposition(begins) {
-        Some(at) if unit(text, tail + at).1 == 1 => tail + at,
-        _ => text.len(),
-    }
-}
-
-/// What secrets are made of, with Base64's two alphabets as one.
-const CLASSES: [Unit; 256] = {
-    let mut classes = [Unit::Other; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "it is below 256")]
-        let letter = byte as u8;
-        classes[byte] = match letter {
-            b'-' => Unit::Letter(b'+'),
-            b'_' => Unit::Letter(b'/'),
-            b'+' | b'/' | b'=' | b'.' => Unit::Letter(letter),
-            b'\n' | b'\r' => Unit::Break,
-            _ if letter.is_ascii_alphanumeric() => Unit::Letter(letter),
-            _ => Unit::Other,
-        };
-        byte += 1;
-    }
-    classes
-};
-
-/// Letters in a row, and where they stand in the text.
-#[derive(Default)]
-struct Run {
-    letters: Vec<u8>,
-    starts: Vec<usize>,
-    /// Behind the last letter.
-    end: usize,
-}
-
-impl Run {
-    fn push(&mut self, letter: u8, at: usize, width: usize) {
-        self.letters.push(letter);
-        self.starts.push(at);
-        self.end = at + width;
-    }
-
-    fn check(&self, held: &Held, marks: &mut Marks) {
-        for (first, window) in self.letters.windows(WINDOW).enumerate() {
-            if held.knows(window) {
-                let end = self.starts.get(first + WINDOW).unwrap_or(&self.end);
-                marks.add(self.starts[first]..*end);
-            }
-        }
-    }
-
-    fn forget_all_but(&mut self, last: usize) {
-        let gone = self.letters.len().saturating_sub(last);
-        self.letters.drain(..gone);
-        self.starts.drain(..gone);
-    }
 }
 
 /// A hash is its own.

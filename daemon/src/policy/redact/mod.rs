@@ -16,14 +16,16 @@
 //! logs, and rotating keys needs it. So are account ids, ARNs, digests and `ETag`s.
 
 mod known;
+mod letters;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 use std::{ops::Range, time::SystemTime};
 
+use known::Index;
 pub use known::Known;
-use known::{Index, WINDOW_REACH};
+use letters::WINDOW_REACH;
 
 use crate::clock::Clock;
 
