@@ -35,7 +35,7 @@ use instance::Instance;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
-use policy::{Agents, Approvals};
+use policy::{Agents, Approvals, Audit, Redactor};
 use rpc::Services;
 pub use session::Vault;
 use session::{Sessions, Store};
@@ -66,7 +66,9 @@ pub async fn run(
     let limits = config.endpoint.state.join("limits.json");
     let limiters = Limiters::remembered(&limits);
     let aws = Aws::new(Arc::clone(&config), &clock)?;
+    let redactor = Redactor::new(clock.clone());
     let state = &config.endpoint.state;
+    let (audit, writer) = Audit::open(state, clock.clone(), redactor.clone());
     let store = Store::new(
         state.join("sessions"),
         config.files().unwrap_or_default().settings.store,
@@ -78,6 +80,7 @@ pub async fn run(
         clock: clock.clone(),
         store,
         limiters: limiters.clone(),
+        redactor: redactor.clone(),
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
@@ -96,6 +99,7 @@ pub async fn run(
         clock.clone(),
         accounts.clone(),
         limiters.clone(),
+        redactor.clone(),
         tracker.clone(),
     );
     let jobs = Jobs::new(jobs::Parts {
@@ -106,6 +110,7 @@ pub async fn run(
         accounts: accounts.clone(),
         broker: broker.clone(),
         limiters: limiters.clone(),
+        audit: audit.clone(),
         tracker: tracker.clone(),
         stop: stop.clone(),
     });
@@ -119,6 +124,8 @@ pub async fn run(
         jobs,
         approvals,
         agents: Agents::default(),
+        redactor,
+        audit,
         tracker: tracker.clone(),
         stop: stop.clone(),
         closing: CancellationToken::new(),
@@ -133,6 +140,7 @@ pub async fn run(
     if let Err(error) = recent.remember(&recently) {
         warn!(%error, "the roles that were used lately are not remembered");
     }
+    writer.finish().await;
     instance.leave();
     info!("stopped");
     served

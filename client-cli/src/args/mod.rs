@@ -14,10 +14,12 @@ use crate::{
     profiles::Template,
 };
 
+mod audit;
 mod outputs;
 mod places;
 mod value;
 
+pub use audit::{AuditCommand, AuditShowArgs};
 pub use outputs::OutputArgs;
 pub use places::{PlacesArgs, RunArgs, RunFormat};
 
@@ -117,6 +119,9 @@ pub enum Verb {
     /// Explain what the policy decides
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show and check the log of what people and agents have asked for
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
@@ -143,6 +148,7 @@ impl Verb {
             | Self::Jobs(_)
             | Self::Approvals(_)
             | Self::Policy(_)
+            | Self::Audit(_)
             | Self::Daemon(_)
             | Self::Completions(_)
             | Self::Complete(_) => Family::Plain,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod approvals;
+mod audit;
 mod complete;
 mod completions;
 mod console;
@@ -36,6 +37,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Jobs(command) => jobs::run(context, command).await,
         Verb::Approvals(command) => approvals::run(context, command).await,
         Verb::Policy(command) => policy::run(context, command).await,
+        Verb::Audit(command) => audit::run(context, &command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,

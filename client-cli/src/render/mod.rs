@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod audit;
 pub mod jobs;
 pub mod login;
 pub mod plan;

@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     limiter::{Fault, Lane, Limiters},
     os,
+    policy::{Known, Redactor},
     portal::{self, PortalError},
     session::Session,
 };
@@ -47,6 +48,8 @@ pub struct RoleCredentials {
     margin: Duration,
     /// The session's, when the keys were fetched: another login may be another person.
     pub(super) epoch: u64,
+    /// An agent that finds them in an output sees a mask.
+    _known: Arc<[Known]>,
 }
 
 /// What AWS answers, whichever service gave it.
@@ -102,6 +105,7 @@ pub struct Broker {
     pub(super) clock: Clock,
     accounts: Accounts,
     pub(super) limiters: Limiters,
+    redactor: Redactor,
     flight: SingleFlight<RoleKey, RoleCredentials>,
     rush: Arc<Rush>,
 }
@@ -133,6 +137,7 @@ impl Broker {
         clock: Clock,
         accounts: Accounts,
         limiters: Limiters,
+        redactor: Redactor,
         tracker: TaskTracker,
     ) -> Self {
         Self {
@@ -140,6 +145,7 @@ impl Broker {
             clock,
             accounts,
             limiters,
+            redactor,
             flight: SingleFlight::new(tracker),
             rush: Arc::default(),
         }
@@ -285,6 +291,7 @@ impl Broker {
         let life = expires_at
             .duration_since(self.clock.now())
             .unwrap_or_default();
+        let known = [&secret, &token].map(|it| self.redactor.know(it, Some(expires_at)));
         let credentials = Credentials::builder()
             .access_key_id(id)
             .secret_access_key(secret)
@@ -298,6 +305,7 @@ impl Broker {
             expires_at,
             margin: MARGIN.min(life / 4),
             epoch,
+            _known: Arc::new(known),
         })
     }
 

@@ -21,7 +21,11 @@ use tokio::{
 use tracing::debug;
 
 use super::{Broker, Role, RoleCredentials};
-use crate::{loopback, session::Session};
+use crate::{
+    loopback,
+    policy::{Audit, Known, Redactor},
+    session::Session,
+};
 use answer::{Answer, Document, Refusal};
 
 mod answer;
@@ -38,6 +42,7 @@ const CONNECTIONS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Source {
     pub broker: Broker,
+    pub audit: Audit,
     pub session: Session,
     pub role: Role,
 }
@@ -52,6 +57,7 @@ impl Source {
 pub struct Endpoint {
     listener: TcpListener,
     door: Arc<Door>,
+    _known: Known,
 }
 
 /// Who may come in.
@@ -73,7 +79,10 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// On a port of the system's choice, or where it was once before.
-    pub async fn open(again: Option<&LoopbackEndpoint>) -> Result<Self, Failure> {
+    pub async fn open(
+        again: Option<&LoopbackEndpoint>,
+        redactor: &Redactor,
+    ) -> Result<Self, Failure> {
         let (port, token) = match again {
             Some(again) => known(again)?,
             None => (0, random()?),
@@ -86,6 +95,7 @@ impl Endpoint {
         let listener = listener.map_err(cannot)?;
         let port = listener.local_addr().map_err(cannot)?.port();
         Ok(Self {
+            _known: redactor.know(token.expose_secret(), None),
             listener,
             door: Arc::new(Door::new(port, token)),
         })
@@ -156,7 +166,15 @@ async fn answer<B>(door: &Door, source: &Source, request: &Request<B>) -> Respon
         code,
         message,
     };
-    match tokio::time::timeout(ANSWER_LIMIT, source.credentials()).await {
+    let credentials = tokio::time::timeout(ANSWER_LIMIT, source.credentials()).await;
+    let result = match &credentials {
+        Ok(Ok(_)) => "ok",
+        Ok(Err(failure)) => failure.reason.name(),
+        Err(_) => "TIMEOUT",
+    };
+    let audit = &source.audit;
+    audit.served(door.port, source.session.name(), &source.role, result);
+    match credentials {
         Ok(Ok(credentials)) => Document::of(&Answer::new(source, &credentials)).ok(),
         Ok(Err(failure)) => unavailable(failure.reason.name(), &in_one_line(&failure)).response(),
         // What was begun goes on, and serves the next request.

@@ -15,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
-    Target,
+    Shown, Target,
     journal::{Changed, Event, Journal},
     output::Output,
 };
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    policy::{Audit, Redactor},
+};
 
 /// A job, shared by the task that does it and those who watch it.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Job {
     pub(super) suspended: CancellationToken,
     pub(super) clock: Clock,
     pub(super) journal: Journal,
+    pub(super) audit: Audit,
     pub(super) state: watch::Sender<State>,
     /// Bumped when output was written.
     pub(super) printed: watch::Sender<u64>,
@@ -58,6 +62,10 @@ impl State {
         self.revision
     }
 
+    pub(super) fn job(&self) -> &v1::Job {
+        &self.job
+    }
+
     pub fn is_final(&self) -> bool {
         self.job.state().is_final()
     }
@@ -73,7 +81,17 @@ impl Job {
     }
 
     pub fn asked_by(&self) -> v1::ClientKind {
-        self.state.borrow().asked_by()
+        self.state.borrow().job.asked_by()
+    }
+
+    /// What a task has printed, seen through this redactor or as it is.
+    pub fn shown(&self, task: usize, redactor: Option<Redactor>) -> Shown {
+        Shown {
+            output: Arc::clone(&self.outputs[task]),
+            redactor,
+            // The last output is there before the task has ended.
+            complete: self.task_state(task).is_final(),
+        }
     }
 
     pub fn is_final(&self) -> bool {
@@ -138,12 +156,13 @@ impl Job {
 
     fn settle(&self, job: &mut v1::Job, now: SystemTime) {
         let state = job_state(&job.tasks);
+        job.state = state.into();
         if state.is_final() && job.ended_at.is_none() {
             job.ended_at = Some(timestamp(now));
             self.journal.close();
+            self.audit.job_ended(job);
             info!(job = %job.id, state = state.word(), "job ended");
         }
-        job.state = state.into();
     }
 
     pub(super) fn end(&self, task: usize, state: TaskState, detail: impl Into<String>) {

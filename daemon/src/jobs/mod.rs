@@ -11,6 +11,7 @@ pub mod query;
 mod resume;
 mod room;
 mod schedule;
+mod shown;
 mod ssm;
 mod words;
 
@@ -36,12 +37,15 @@ use crate::{
     config::{Config, Environment},
     credentials::{Broker, Role, RoleCredentials},
     limiter::Limiters,
+    policy::{Audit, Redactor},
     session::{Session, Sessions},
 };
 pub use aws_cli::words as aws_cli_words;
 pub use job::Job;
 use journal::{Begun, Journal, TargetForm};
 use output::Output;
+pub use shown::Shown;
+pub use words::split;
 
 /// Ended jobs that can still be looked at; their outputs go with them.
 const KEEP_ENDED: usize = 200;
@@ -126,6 +130,7 @@ pub struct Parts {
     pub accounts: Accounts,
     pub broker: Broker,
     pub limiters: Limiters,
+    pub audit: Audit,
     pub tracker: TaskTracker,
     pub stop: CancellationToken,
 }
@@ -258,13 +263,19 @@ impl Jobs {
             })
     }
 
-    pub async fn output(&self, id: &str) -> Result<Arc<Output>, Failure> {
+    /// An output for whoever is shown it through this redactor, or as it is.
+    pub async fn output(&self, id: &str, redactor: Option<Redactor>) -> Result<Shown, Failure> {
         self.complete().await;
         let jobs = self.lock();
-        let mut outputs = jobs.iter().flat_map(|job| &job.outputs);
-        let why = match outputs.find(|output| output.id == id) {
-            Some(output) if output.is_gone() => format!("the output {id} is no longer stored"),
-            Some(output) => return Ok(Arc::clone(output)),
+        let found = jobs.iter().find_map(|job| {
+            let task = job.outputs.iter().position(|output| output.id == id)?;
+            Some((job, task))
+        });
+        let why = match found {
+            Some((job, task)) if job.outputs[task].is_gone() => {
+                format!("the output {id} is no longer stored")
+            }
+            Some((job, task)) => return Ok(job.shown(task, redactor)),
             None => format!("there is no output {id:?}; outputs are kept for a while only"),
         };
         Err(Failure::new(Reason::NotFound, why))
@@ -390,6 +401,9 @@ impl Jobs {
                 format!("{MAX_RUNNING} jobs are running; wait for some to end"),
             ));
         }
+        if job.is_final() {
+            self.0.parts.audit.job_ended(job.state.borrow().job());
+        }
         jobs.push_front(Arc::clone(&job));
         forget_oldest(&mut jobs);
         Ok(job)
@@ -412,6 +426,7 @@ impl Jobs {
             suspended: CancellationToken::new(),
             clock: self.0.parts.clock.clone(),
             journal,
+            audit: self.0.parts.audit.clone(),
             state: watch::Sender::new(job::State::new(state)),
             printed: watch::Sender::new(0),
         }

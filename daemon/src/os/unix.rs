@@ -31,6 +31,18 @@ pub fn harden() -> Vec<String> {
     warnings
 }
 
+/// Which program a process runs, where the system tells that.
+pub fn program_of(pid: u32) -> Option<String> {
+    #[cfg(target_os = "linux")]
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    #[cfg(not(target_os = "linux"))]
+    let program: Option<std::path::PathBuf> = {
+        let _ = pid;
+        None
+    };
+    program.map(|path| path.to_string_lossy().into_owned())
+}
+
 /// From here on this process opens no file and is ended when it takes more
 /// memory or more processor time. A limit that the system does not know is none:
 /// macOS has none on memory.

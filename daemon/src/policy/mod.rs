@@ -6,11 +6,13 @@
 mod action;
 mod aliases;
 mod approvals;
+mod audit;
 mod aws_cli;
 mod commands;
 mod decide;
 mod folder;
 mod lineage;
+pub mod redact;
 mod rules;
 mod transfer;
 mod verdict;
@@ -26,8 +28,10 @@ use awsso_proto::{
 pub use action::Action;
 use action::Objection;
 pub use approvals::{Approvals, Asker, By, Work as Asked};
+pub use audit::{Audit, How, Note};
 pub use decide::{Decision, Place, decide};
 pub use lineage::Agents;
+pub use redact::{Known, Redactor};
 #[cfg(test)]
 pub use rules::Preset;
 pub use rules::Rules;
@@ -43,6 +47,16 @@ use crate::{
 pub enum Principal {
     Person,
     Agent,
+}
+
+impl Principal {
+    /// The word of the audit log and of rules.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 impl From<ClientKind> for Principal {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use awsso_proto::{
+    audit::Who,
     ipc::{Conn, Peer},
     v1::ClientKind,
 };
@@ -18,7 +19,10 @@ use tokio::{
 };
 use tonic::{Request, transport::server::Connected};
 
-use crate::policy::{Asker, Principal};
+use crate::{
+    os,
+    policy::{Asker, Principal},
+};
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Caller {
     hello: Arc<OnceLock<(ClientKind, String)>>,
     /// Lives as long as the connection.
     here: Arc<()>,
+    /// The peer's program, once it was asked for.
+    program: Arc<OnceLock<String>>,
 }
 
 impl Accepted {
@@ -45,6 +51,7 @@ impl Accepted {
                 peer: conn.peer(),
                 hello: Arc::default(),
                 here: Arc::default(),
+                program: Arc::default(),
             },
             conn,
             left,
@@ -60,11 +67,11 @@ impl Drop for Accepted {
 
 impl Caller {
     pub fn of<T>(request: &Request<T>) -> Self {
-        request
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_default()
+        Self::among(request.extensions())
+    }
+
+    pub fn among(extensions: &http::Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
     /// The first word counts: a connection cannot become somebody else.
@@ -91,6 +98,17 @@ impl Caller {
             connection: Arc::downgrade(&self.here),
             name: self.name().to_owned(),
             pid: self.pid(),
+        }
+    }
+
+    /// As the audit log tells it.
+    pub fn who(&self) -> Who {
+        let program = || self.pid().and_then(os::program_of).unwrap_or_default();
+        Who {
+            kind: self.principal().word().into(),
+            pid: self.pid(),
+            exe: self.program.get_or_init(program).clone(),
+            client: self.name().to_owned(),
         }
     }
 

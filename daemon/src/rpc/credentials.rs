@@ -28,8 +28,10 @@ impl Service for Services {
         request: Request<GetCredentialsRequest>,
     ) -> Result<Response<GetCredentialsResponse>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target_for_keys(&files, request.target).await?;
+        note.target(&target);
         let held = self.broker.get(&target.session, &target.role).await?;
         if !request.unattended {
             self.accounts.used(&target.session, &target.role);
@@ -53,10 +55,13 @@ impl Service for Services {
         request: Request<OpenEndpointRequest>,
     ) -> Result<Response<Self::OpenEndpointStream>, Status> {
         let files = self.admit_person(&request, "hold credentials")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target_for_keys(&files, request.target).await?;
+        note.target(&target);
         let source = Source {
             broker: self.broker.clone(),
+            audit: self.audit.clone(),
             session: target.session,
             role: target.role,
         };
@@ -65,7 +70,7 @@ impl Service for Services {
             source.credentials().await?;
             self.accounts.used(&source.session, &source.role);
         }
-        let endpoint = Endpoint::open(request.again.as_ref()).await?;
+        let endpoint = Endpoint::open(request.again.as_ref(), &self.redactor).await?;
         let opened = OpenEndpointResponse {
             url: endpoint.url(),
             endpoint: Some(LoopbackEndpoint {
@@ -97,8 +102,10 @@ impl Service for Services {
         request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
         let files = self.admit_person(&request, "sign in to the console")?;
+        let note = Self::note(&request);
         let request = request.into_inner();
         let target = self.target_for_keys(&files, request.target).await?;
+        note.target(&target);
         let Target {
             session,
             role,

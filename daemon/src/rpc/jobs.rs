@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
+        self, CancelJobRequest, CancelJobResponse, ListJobsRequest, ListJobsResponse, OutputChunk,
         OutputStream, QueryOutputRequest, QueryOutputResponse, ReadOutputRequest,
         ReadOutputResponse, StartJobRequest, StartJobResponse, WatchJobRequest, WatchJobResponse,
         jobs_server::Jobs as Service, start_job_request::Work, watch_job_response::Event,
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::{STREAM_QUEUE, Services, Stream, approvals::asked, connection::Caller, policy::place};
 use crate::{
     jobs::{Bounds, Job, Planned, query},
-    policy::{self, Principal, Verdict},
+    policy::{self, Principal, Redactor, Verdict},
 };
 
 /// Output in one message.
@@ -36,6 +36,10 @@ impl Service for Services {
     ) -> Result<Response<StartJobResponse>, Status> {
         let caller = Caller::of(&request);
         let (caller, asker) = (caller.kind(), caller.asker());
+        let note = Self::note(&request);
+        if let Some(work) = &request.get_ref().work {
+            note.command(work);
+        }
         let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
         let nothing = || Failure::new(Reason::InvalidArgument, "there is no work to do");
@@ -58,6 +62,7 @@ impl Service for Services {
             self.selection(&files, principal, selection).await?
         } else {
             let target = self.target(&files, principal, request.target).await?;
+            note.target(&target);
             if principal == Principal::Person {
                 self.accounts.used(&target.session, &target.role);
             }
@@ -67,11 +72,13 @@ impl Service for Services {
         let verdict = Verdict::of(principal, &action, targets.map(place), rules);
         match verdict {
             Verdict::Ask(asking) if !request.dry_run => {
+                note.decided("ask", &asking.why);
                 let wait = request.approval_wait.map(duration).transpose()?;
                 let shown = asked(&work, &action, &planned, bounds.time);
                 self.approvals
                     .clear(&asker, shown, &asking.why, wait.unwrap_or_default())
                     .await?;
+                note.decided("allow", "a person approved it");
             }
             verdict => verdict.permit(request.dry_run)?,
         }
@@ -87,6 +94,8 @@ impl Service for Services {
                 job.await?.snapshot()
             }
         };
+        note.job(&job);
+        let job = self.for_eyes_of(principal, job);
         Ok(Response::new(StartJobResponse { job: Some(job) }))
     }
 
@@ -96,14 +105,16 @@ impl Service for Services {
         &self,
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        Self::note(&request).job_id(&request.get_ref().job_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         self.may_see(principal, &request.job_id).await?;
         let job = self.jobs.find(&request.job_id).await?;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let closing = self.closing.clone();
+        let services = self.clone();
         self.tracker.spawn(async move {
-            let watch = Watch::new(job, &sender, &request);
+            let watch = Watch::new(&services, principal, job, &sender, &request);
             tokio::select! {
                 _ = watch.run() => {} // an error means that the client hung up
                 () = closing.cancelled() => {}
@@ -120,20 +131,24 @@ impl Service for Services {
         let (principal, _) = self.admit(&request)?;
         let mut jobs = self.jobs.list().await;
         jobs.retain(|job| policy::may_see(principal, job.asked_by()).is_ok());
-        Ok(Response::new(ListJobsResponse { jobs }))
+        let jobs = jobs.into_iter();
+        Ok(Response::new(ListJobsResponse {
+            jobs: jobs.map(|job| self.for_eyes_of(principal, job)).collect(),
+        }))
     }
 
     async fn cancel(
         &self,
         request: Request<CancelJobRequest>,
     ) -> Result<Response<CancelJobResponse>, Status> {
+        Self::note(&request).job_id(&request.get_ref().job_id);
         let (principal, _) = self.admit(&request)?;
         let id = request.into_inner().job_id;
         self.may_see(principal, &id).await?;
         let job = self.jobs.find(&id).await?;
         job.cancel();
         Ok(Response::new(CancelJobResponse {
-            job: Some(job.snapshot()),
+            job: Some(self.for_eyes_of(principal, job.snapshot())),
         }))
     }
 
@@ -141,15 +156,18 @@ impl Service for Services {
         &self,
         request: Request<ReadOutputRequest>,
     ) -> Result<Response<ReadOutputResponse>, Status> {
+        Self::note(&request).output(&request.get_ref().output_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         self.may_see(principal, &request.output_id).await?;
-        let output = self.jobs.output(&request.output_id).await?;
+        let eyes = self.redactor_for(principal);
+        let output = self.jobs.output(&request.output_id, eyes).await?;
         let (stream, most) = (request.stream(), at_most(request.max_bytes));
+        let part = output.read(stream, request.offset, most).await?;
         Ok(Response::new(ReadOutputResponse {
-            data: output.read(stream, request.offset, most).await?,
+            data: part.data,
             offset: request.offset,
-            total_bytes: output.written(stream),
+            total_bytes: part.total,
         }))
     }
 
@@ -157,11 +175,13 @@ impl Service for Services {
         &self,
         request: Request<QueryOutputRequest>,
     ) -> Result<Response<QueryOutputResponse>, Status> {
+        Self::note(&request).output(&request.get_ref().output_id);
         let (principal, _) = self.admit(&request)?;
         let request = request.into_inner();
         self.may_see(principal, &request.output_id).await?;
         let (stream, most) = (request.stream(), at_most(request.max_bytes));
-        let output = self.jobs.output(&request.output_id).await?;
+        let eyes = self.redactor_for(principal);
+        let output = self.jobs.output(&request.output_id, eyes).await?;
         let nothing = || Failure::new(Reason::InvalidArgument, "there is no question");
         let query = request.query.ok_or_else(nothing)?;
         let answer = query::ask(&output, stream, query, most).await?;
@@ -177,6 +197,28 @@ impl Services {
             None => Ok(()),
         }
     }
+
+    /// What this principal sees outputs through.
+    fn redactor_for(&self, principal: Principal) -> Option<Redactor> {
+        match principal {
+            Principal::Person => None,
+            Principal::Agent => Some(self.redactor.clone()),
+        }
+    }
+
+    /// AWS and programs have a say in what is wrong with a job, too.
+    fn for_eyes_of(&self, principal: Principal, mut job: v1::Job) -> v1::Job {
+        if let Some(redactor) = self.redactor_for(principal) {
+            let problem = job.problem.iter_mut();
+            let problem = problem
+                .flat_map(|it| std::iter::once(&mut it.message).chain(it.metadata.values_mut()));
+            let details = job.tasks.iter_mut().map(|task| &mut task.detail);
+            for text in problem.chain(details).filter(|text| !text.is_empty()) {
+                *text = redactor.text(text);
+            }
+        }
+        job
+    }
 }
 
 /// What a client asks for at once, as far as it gets it.
@@ -189,6 +231,8 @@ fn at_most(max_bytes: u32) -> usize {
 
 /// One client's view of a job.
 struct Watch<'a> {
+    services: &'a Services,
+    principal: Principal,
     job: Arc<Job>,
     to: &'a mpsc::Sender<Result<WatchJobResponse, Status>>,
     with_output: bool,
@@ -200,6 +244,8 @@ struct HungUp;
 
 impl<'a> Watch<'a> {
     fn new(
+        services: &'a Services,
+        principal: Principal,
         job: Arc<Job>,
         to: &'a mpsc::Sender<Result<WatchJobResponse, Status>>,
         request: &WatchJobRequest,
@@ -212,6 +258,8 @@ impl<'a> Watch<'a> {
             }
         }
         Self {
+            services,
+            principal,
             offsets,
             job,
             to,
@@ -225,7 +273,7 @@ impl<'a> Watch<'a> {
         let suspended = self.job.suspended();
         // What kind of job it is decides what a client does with the output.
         let mut told = state.borrow().revision();
-        self.send(Event::Job(self.job.snapshot())).await?;
+        self.job_as_it_is().await?;
         loop {
             let (current, ended) = {
                 let state = state.borrow_and_update();
@@ -237,7 +285,7 @@ impl<'a> Watch<'a> {
                 self.output().await?;
             }
             if told != current {
-                self.send(Event::Job(self.job.snapshot())).await?;
+                self.job_as_it_is().await?;
                 told = current;
             }
             if ended {
@@ -261,16 +309,17 @@ impl<'a> Watch<'a> {
     }
 
     async fn output(&mut self) -> Result<(), HungUp> {
-        let job = Arc::clone(&self.job);
-        for (task, output) in job.outputs.iter().enumerate() {
+        for task in 0..self.offsets.len() {
+            let redactor = self.services.redactor_for(self.principal);
+            let shown = self.job.shown(task, redactor);
             for (at, stream) in [OutputStream::Stdout, OutputStream::Stderr]
                 .into_iter()
                 .enumerate()
             {
                 loop {
                     let offset = self.offsets[task][at];
-                    let data = match output.read(stream, offset, CHUNK).await {
-                        Ok(data) => data,
+                    let data = match shown.read(stream, offset, CHUNK).await {
+                        Ok(part) => part.data,
                         Err(failure) => {
                             let _ = self.to.send(Err(failure.into())).await; // the client hung up
                             return Err(HungUp);
@@ -291,6 +340,12 @@ impl<'a> Watch<'a> {
             }
         }
         Ok(())
+    }
+
+    async fn job_as_it_is(&self) -> Result<(), HungUp> {
+        let job = self.job.snapshot();
+        let job = self.services.for_eyes_of(self.principal, job);
+        self.send(Event::Job(job)).await
     }
 
     async fn send(&self, event: Event) -> Result<(), HungUp> {

@@ -6,6 +6,7 @@ mod approvals;
 mod connection;
 mod credentials;
 mod daemon;
+mod door;
 mod jobs;
 mod policy;
 mod selection;
@@ -25,16 +26,18 @@ use awsso_proto::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Status, transport::server::Router};
+use tower_layer::{Identity, Stack};
 
 pub use connection::Accepted;
 use connection::Caller;
+use door::Door;
 
 use crate::{
     accounts::Accounts,
     config::{self, Config, Files},
     credentials::Broker,
     jobs::Jobs,
-    policy::{Agents, Approvals, Principal, admit, person_only},
+    policy::{Agents, Approvals, Audit, Note, Principal, Redactor, admit, person_only},
     session::{Session, Sessions},
 };
 
@@ -55,6 +58,8 @@ pub struct Services {
     pub jobs: Jobs,
     pub approvals: Approvals,
     pub agents: Agents,
+    pub redactor: Redactor,
+    pub audit: Audit,
     pub tracker: TaskTracker,
     /// The daemon stops: streams that only watch end.
     pub stop: CancellationToken,
@@ -62,8 +67,13 @@ pub struct Services {
     pub closing: CancellationToken,
 }
 
-pub fn server(services: Services) -> Router {
+pub fn server(services: Services) -> Router<Stack<Door, Identity>> {
+    let door = Door {
+        audit: services.audit.clone(),
+        redactor: services.redactor.clone(),
+    };
     tonic::transport::Server::builder()
+        .layer(door)
         .add_service(DaemonServer::new(services.clone()))
         .add_service(SessionServer::new(services.clone()))
         .add_service(AccountsServer::new(services.clone()))
@@ -88,8 +98,18 @@ impl Services {
         }
         let files = self.config.files()?;
         let principal = Caller::of(request).principal();
+        if principal == Principal::Agent {
+            self.audit.admit_agent()?;
+        }
         admit(principal, &files)?;
+        Self::note(request).decided("allow", "");
         Ok((principal, files))
+    }
+
+    /// What the audit log will say of this request.
+    fn note<T>(request: &Request<T>) -> Note {
+        let note = request.extensions().get::<Note>();
+        note.expect("every request comes through the door").clone()
     }
 
     /// The same for what only a person may do.

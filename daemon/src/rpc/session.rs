@@ -71,10 +71,12 @@ impl Service for Services {
         &self,
         request: Request<LoginRequest>,
     ) -> Result<Response<Self::LoginStream>, Status> {
+        let note = Self::note(&request);
         let (_, files) = self.admit(&request)?;
         let request = request.into_inner();
         let wanted = request.flow();
         let session = self.session(request.session, &files)?;
+        note.session(session.name());
         session.loaded(STORE_LIMIT).await;
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let machine = session.watch();
@@ -94,6 +96,7 @@ impl Service for Services {
                 () = stop.cancelled() => Err(interrupted(&session)),
                 () = sender.closed() => return,
             };
+            note.ended(outcome.as_ref().map(|_| ()));
             let last = outcome.map_err(|failure| failure.with(key::SESSION, session.name()).into());
             let _ = sender.send(last).await; // the client hung up
         });
@@ -104,6 +107,7 @@ impl Service for Services {
         &self,
         request: Request<LogoutRequest>,
     ) -> Result<Response<LogoutResponse>, Status> {
+        let note = Self::note(&request);
         let (_, files) = self.admit(&request)?;
         let request = request.into_inner();
         let sessions = if request.all {
@@ -121,6 +125,7 @@ impl Service for Services {
             self.accounts.forget(session.name());
         }
         ended.sort();
+        note.session(&ended.join(","));
         Ok(Response::new(LogoutResponse { sessions: ended }))
     }
 }

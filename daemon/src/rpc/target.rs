@@ -48,8 +48,8 @@ impl Services {
             let role = self
                 .assumed(files, &session, assumed, LONGEST_CHAIN)
                 .await?;
-            let name = self.accounts.name_of(&session, &role.account);
-            (role, name.unwrap_or_default())
+            let account = self.account(files, &session, &role.account).await?;
+            (role, account.name)
         } else {
             let account = non_empty(target.account).or(resolved.account);
             let account = account.ok_or_else(|| missing("account"))?;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{AbortHandle, JoinSet},
@@ -27,6 +27,7 @@ use crate::{
     config::Config,
     limiter::{Lane, Limiter, Repeat},
     os::notify,
+    policy::{Known, Redactor},
 };
 
 /// The portal is told of a logout, but nobody waits longer for it.
@@ -40,6 +41,9 @@ pub(super) struct Actor {
     pub store: Store,
     pub cache: AwsCache,
     pub machine: Machine,
+    pub redactor: Redactor,
+    /// The secrets that the machine holds.
+    pub known: Vec<Known>,
     pub publish: watch::Sender<Arc<Machine>>,
     /// Told of every change, for those who watch all sessions.
     pub revision: watch::Sender<u64>,
@@ -201,6 +205,9 @@ impl Actor {
             }
         }
         self.leave_the_browser();
+        let secrets = self.machine.secrets();
+        let know = |secret: &SecretString| self.redactor.know(secret.expose_secret(), None);
+        self.known = secrets.map(know).collect();
         self.publish.send_replace(Arc::new(self.machine.clone()));
         self.revision.send_modify(|revision| *revision += 1);
     }

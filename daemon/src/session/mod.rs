@@ -37,6 +37,7 @@ use crate::{
     clock::Clock,
     config::{self, Config, SessionSpec},
     limiter::{Limiter, Limiters, chance},
+    policy::Redactor,
 };
 use actor::Actor;
 use aws_cache::AwsCache;
@@ -60,6 +61,7 @@ pub struct Parts {
     pub clock: Clock,
     pub store: Store,
     pub limiters: Limiters,
+    pub redactor: Redactor,
     pub tracker: TaskTracker,
     pub stop: CancellationToken,
 }
@@ -222,6 +224,8 @@ impl Session {
             store: parts.store.clone(),
             cache: AwsCache::new(Arc::clone(&parts.config), spec.clone()),
             machine,
+            redactor: parts.redactor.clone(),
+            known: Vec::new(),
             publish,
             revision,
             inbox,

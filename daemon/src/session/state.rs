@@ -8,6 +8,7 @@ mod login;
 use std::time::SystemTime;
 
 use awsso_proto::{Failure, Reason, v1::SessionState};
+use secrecy::SecretString;
 
 use super::{
     event::{Effect, Event, Loaded},
@@ -168,6 +169,21 @@ impl Machine {
 
     pub fn token(&self) -> Option<&Token> {
         self.token.as_ref()
+    }
+
+    /// All that nobody else may see: tokens, client secrets, a device code.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let tokens = self.token.iter();
+        let tokens = tokens.flat_map(|token| std::iter::once(&token.access).chain(&token.refresh));
+        let Registrations { browser, device } = &self.registrations;
+        let code = self.grant().map(|grant| match grant {
+            Grant::Browser(grant) => &grant.registration.client_secret,
+            Grant::Device(grant) => &grant.device_code,
+        });
+        let clients = browser.iter().chain(device);
+        tokens
+            .chain(clients.map(|client| &client.client_secret))
+            .chain(code)
     }
 
     pub fn registrations(&self) -> &Registrations {

@@ -5,8 +5,10 @@
 mod accounts;
 mod agent;
 mod approvals;
+mod audit;
 mod browser;
 mod browser_flow;
+mod canary;
 mod cancel;
 mod chained;
 mod child;

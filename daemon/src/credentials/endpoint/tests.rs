@@ -1,6 +1,7 @@
 //! Who comes in, and where an endpoint is opened again.
 
 use super::*;
+use crate::clock::Clock;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -44,16 +45,17 @@ fn only_a_program_with_the_token_comes_in() {
 
 #[tokio::test]
 async fn an_endpoint_is_opened_again_where_it_was_and_nowhere_by_half() {
-    let first = Endpoint::open(None).await.unwrap();
+    let redactor = &Redactor::new(Clock::system());
+    let first = Endpoint::open(None, redactor).await.unwrap();
     let again = LoopbackEndpoint {
         port: first.port().into(),
         token: Some(Secret::new(first.token())),
     };
-    let busy = Endpoint::open(Some(&again)).await.unwrap_err();
+    let busy = Endpoint::open(Some(&again), redactor).await.unwrap_err();
     assert_eq!(busy.reason, Reason::Busy, "{busy}");
     let (url, token) = (first.url(), first.token().to_owned());
     drop(first);
-    let second = Endpoint::open(Some(&again)).await.unwrap();
+    let second = Endpoint::open(Some(&again), redactor).await.unwrap();
     assert_eq!((second.url(), second.token()), (url, token.as_str()));
     assert!(!format!("{second:?}").contains(&token));
 
@@ -62,7 +64,7 @@ async fn an_endpoint_is_opened_again_where_it_was_and_nowhere_by_half() {
             port,
             token: Some(Secret::new(token)),
         };
-        let failure = Endpoint::open(Some(&half)).await.unwrap_err();
+        let failure = Endpoint::open(Some(&half), redactor).await.unwrap_err();
         assert_eq!(failure.reason, Reason::InvalidArgument, "{port} {token}");
     }
 }

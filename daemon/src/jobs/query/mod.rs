@@ -4,7 +4,8 @@
 //! A filter may loop for ever or eat all memory, and nothing ends a thread: what
 //! reads a whole output runs in a process of its own ([`answer`]) with limits on
 //! time and memory, without an environment and without files. The daemon holds
-//! the answer, never the output.
+//! the answer, never the output. An agent asks what is left of an output when its
+//! secrets are masked: no filter makes them whole again.
 
 mod child;
 
@@ -16,13 +17,13 @@ use awsso_proto::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    process::Command,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    process::{ChildStdin, Command},
     sync::Semaphore,
     time,
 };
 
-use super::output::Output;
+use super::Shown;
 use crate::os;
 pub use child::answer;
 
@@ -54,13 +55,13 @@ enum What {
 
 /// Answers with at most `most` bytes.
 pub async fn ask(
-    output: &Output,
+    shown: &Shown,
     stream: OutputStream,
     query: Query,
     most: usize,
 ) -> Result<QueryOutputResponse, Failure> {
     let what = match query {
-        Query::Tail(lines) => return tail(output, stream, lines, most).await,
+        Query::Tail(lines) => return tail(shown, stream, lines, most).await,
         Query::Grep(pattern) => What::Grep(pattern),
         Query::Jq(filter) => What::Jq(filter),
     };
@@ -71,17 +72,18 @@ pub async fn ask(
     }
     let slot = SLOTS.acquire().await;
     let _slot = slot.expect("the semaphore is never closed");
-    let answer = time::timeout(TIME_LIMIT, in_a_child(output, stream, what, most));
+    let answer = time::timeout(TIME_LIMIT, in_a_child(shown, stream, what, most));
     answer.await.unwrap_or_else(|_| Err(took_too_long()))
 }
 
 /// Reads backwards, no further than the answer goes.
 async fn tail(
-    output: &Output,
+    shown: &Shown,
     stream: OutputStream,
     lines: u32,
     most: usize,
 ) -> Result<QueryOutputResponse, Failure> {
+    let output = &shown.output;
     let end = output.written(stream);
     let least = end.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
     // One byte more: it tells whether a line begins at the least.
@@ -103,25 +105,28 @@ async fn tail(
     if missing > 0 && (least == 0 || start == end) {
         start = least;
     }
-    let data = output.read(stream, start, length(end - start)).await?;
+    let data = shown.read(stream, start, length(end - start)).await?.data;
     Ok(QueryOutputResponse { data, truncated })
 }
 
 /// Runs this program once more with the output as its stdin; dropped, it is ended.
 async fn in_a_child(
-    output: &Output,
+    shown: &Shown,
     stream: OutputStream,
     what: What,
     most: usize,
 ) -> Result<QueryOutputResponse, Failure> {
-    let length = output.written(stream);
-    let stdin = output.open(stream).map_err(failed)?;
+    let length = shown.output.written(stream);
+    let stdin = match shown.redactor {
+        Some(_) => Some(Stdio::piped()),
+        None => shown.output.open(stream).map_err(failed)?.map(Stdio::from),
+    };
     let question = serde_json::to_string(&Question { what, length });
     let question = question.expect("texts and numbers are JSON");
     let mut child = Command::new(os::own_program().map_err(failed)?)
         .args([ANSWER_QUERY, &question])
         .env_clear()
-        .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdin(stdin.unwrap_or_else(Stdio::null))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -129,8 +134,10 @@ async fn in_a_child(
         .map_err(failed)?;
     let stdout = child.stdout.take().expect("stdout is piped");
     let stderr = child.stderr.take().expect("stderr is piped");
+    let stdin = child.stdin.take();
     // One byte more tells that there is more.
-    let mut data = first(stdout, most.saturating_add(1)).await?;
+    let answer = first(stdout, most.saturating_add(1));
+    let (mut data, ()) = tokio::try_join!(answer, feed(shown, stream, stdin))?;
     if data.len() > most {
         keep_whole_lines(&mut data, most);
         let truncated = true;
@@ -150,6 +157,25 @@ async fn in_a_child(
             MEMORY_LIMIT >> 20
         ))),
         status => Err(failed(io::Error::other(status.to_string()))),
+    }
+}
+
+/// Gives the child what it may see; a child that has seen enough takes no more.
+async fn feed(
+    shown: &Shown,
+    stream: OutputStream,
+    stdin: Option<ChildStdin>,
+) -> Result<(), Failure> {
+    let Some(mut stdin) = stdin else {
+        return Ok(());
+    };
+    let mut offset = 0;
+    loop {
+        let data = shown.read(stream, offset, length(CHUNK)).await?.data;
+        if data.is_empty() || stdin.write_all(&data).await.is_err() {
+            return Ok(());
+        }
+        offset += data.len() as u64;
     }
 }
 
@@ -191,12 +217,17 @@ fn failed(error: io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::output::Output;
 
-    async fn output(dir: &tempfile::TempDir, text: &[u8]) -> std::sync::Arc<Output> {
+    async fn output(dir: &tempfile::TempDir, text: &[u8]) -> Shown {
         let output = Output::new(dir.path(), "out_1".into(), u64::MAX);
         let mut writer = output.writer(OutputStream::Stdout);
         writer.write(text).await.unwrap();
-        output
+        Shown {
+            output,
+            redactor: None,
+            complete: true,
+        }
     }
 
     async fn last(text: &[u8], lines: u32, most: usize) -> (Vec<u8>, bool) {
