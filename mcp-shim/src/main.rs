@@ -10,9 +10,12 @@ mod daemon;
 mod job;
 mod log;
 mod output;
+mod prompts;
+mod resources;
 mod server;
 mod stdio;
 mod tools;
+mod turns;
 
 use std::io::Write as _;
 

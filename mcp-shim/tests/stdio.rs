@@ -16,12 +16,15 @@ use std::{
 use serde_json::{Value, json};
 use shim::{Home, Shim, initialize, text};
 
-const TOOLS: [&str; 5] = [
+const TOOLS: [&str; 8] = [
     "aws_sso_login",
     "aws_sso_status",
     "aws_sso_ls_accounts",
     "aws_sso_exec_command",
     "aws_sso_ec2_exec_command",
+    "aws_sso_job",
+    "aws_sso_output",
+    "aws_sso_logout",
 ];
 
 /// What every request of the stateless era carries.
@@ -100,10 +103,7 @@ fn tools_carry_their_annotations_and_what_clients_ask_for() {
     assert_eq!(exec["annotations"]["destructiveHint"], true);
     assert_eq!(exec["_meta"]["anthropic/maxResultSizeChars"], 100_000);
     assert_eq!(exec["_meta"]["anthropic/alwaysLoad"], true);
-    assert_eq!(
-        exec["inputSchema"]["required"],
-        json!(["accountId", "roleName", "command"])
-    );
+    assert_eq!(exec["inputSchema"]["additionalProperties"], false);
     assert!(exec["outputSchema"].is_null());
     let status = tool("aws_sso_status");
     assert_eq!(status["annotations"]["readOnlyHint"], true);
@@ -131,7 +131,9 @@ fn bad_arguments_are_a_tool_error_that_says_what_is_wrong() {
     assert_eq!(result["isError"], true);
     assert!(text(&result).starts_with("INVALID_ARGUMENT: accountId must be a string\n"));
     let result = shim.call("aws_sso_exec_command", json!({"command": "aws s3 ls"}));
-    assert!(text(&result).starts_with("INVALID_ARGUMENT: missing: accountId, roleName\n"));
+    assert!(text(&result).starts_with("DAEMON_UNREACHABLE: "));
+    let result = shim.call("aws_sso_exec_command", json!({"accountId": "1"}));
+    assert!(text(&result).starts_with("INVALID_ARGUMENT: missing: command (or args)\n"));
     let result = shim.call("aws_sso_status", json!({"wait": 1}));
     assert!(text(&result).starts_with("INVALID_ARGUMENT: unknown argument wait"));
 }
@@ -148,6 +150,9 @@ fn every_tool_says_what_to_do_when_the_daemon_cannot_start() {
             "aws_sso_ec2_exec_command" => {
                 json!({"accountId": "1", "roleName": "r", "command": "id", "instanceId": "i-1"})
             }
+            "aws_sso_job" => json!({"jobId": "job_1"}),
+            "aws_sso_output" => json!({"outputId": "out_1"}),
+            "aws_sso_logout" => json!({"confirm": true}),
             _ => json!({}),
         };
         let result = shim.call(tool, arguments);

@@ -1,17 +1,28 @@
 //! The tools: one file each, with its definition and its work.
 
+mod command;
 mod ec2_exec_command;
 mod exec_command;
+mod job;
 mod login;
+mod logout;
 mod ls_accounts;
+mod output;
 mod prompt;
+mod reshape;
 mod status;
 
 use awsso_proto::{Failure, Reason};
-use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
 use serde_json::{Value, json};
 
 use crate::call::Call;
+
+pub(crate) use command::MOST_CHARS;
+pub(crate) use job::NAME as JOB;
+pub(crate) use ls_accounts::NAME as LS_ACCOUNTS;
+pub(crate) use output::NAME as OUTPUT;
+pub(crate) use status::NAME as STATUS;
 
 /// Always in the same order, whatever has been called before.
 pub(crate) fn list() -> Vec<Tool> {
@@ -21,6 +32,9 @@ pub(crate) fn list() -> Vec<Tool> {
         ls_accounts::tool(),
         exec_command::tool(),
         ec2_exec_command::tool(),
+        job::tool(),
+        output::tool(),
+        logout::tool(),
     ]
 }
 
@@ -37,11 +51,27 @@ pub(crate) async fn call(
         ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
         exec_command::NAME => exec_command::call(call, schema, arguments).await,
         ec2_exec_command::NAME => ec2_exec_command::call(call, schema, arguments).await,
+        job::NAME => job::call(call, schema, arguments).await,
+        output::NAME => output::call(call, schema, arguments).await,
+        logout::NAME => logout::call(call, schema, arguments).await,
         other => Err(Failure::new(
             Reason::Internal,
             format!("{other} is listed and cannot be called"),
         )),
     }
+}
+
+/// What a tool answers in words.
+pub(crate) async fn text(
+    called: &Call<'_>,
+    name: &str,
+    arguments: JsonObject,
+) -> Result<String, Failure> {
+    let missing = || Failure::new(Reason::Internal, format!("there is no tool {name}"));
+    let tool = list().into_iter().find(|tool| tool.name == name);
+    let answer = call(called, &tool.ok_or_else(missing)?, arguments).await?;
+    let texts = answer.content.iter().filter_map(ContentBlock::as_text);
+    Ok(texts.map(|block| block.text.as_str()).collect())
 }
 
 /// Claude Code: the definition is always in front of the model.
@@ -53,10 +83,8 @@ fn always_loaded() -> MetaObject {
 
 /// Claude Code: an answer of this size reaches the model whole.
 fn long_answers(mut meta: MetaObject) -> MetaObject {
-    meta.0.insert(
-        "anthropic/maxResultSizeChars".into(),
-        json!(exec_command::MOST_CHARS),
-    );
+    meta.0
+        .insert("anthropic/maxResultSizeChars".into(), json!(MOST_CHARS));
     meta
 }
 
@@ -91,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tools_are_the_five_of_the_contract() {
+    fn the_tools_come_in_their_order_and_are_few() {
         let names: Vec<_> = list().into_iter().map(|tool| tool.name).collect();
         assert_eq!(
             names,
@@ -101,6 +129,9 @@ mod tests {
                 "aws_sso_ls_accounts",
                 "aws_sso_exec_command",
                 "aws_sso_ec2_exec_command",
+                "aws_sso_job",
+                "aws_sso_output",
+                "aws_sso_logout",
             ]
         );
     }
