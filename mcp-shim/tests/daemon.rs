@@ -1,14 +1,9 @@
 //! What an MCP client and the daemon see of each other through the shim.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod fake_daemon;
-mod shim;
-
+use crate::fake_daemon::{Asked, FakeDaemon};
+use crate::shim::{Home, Shim, initialize, text};
 use awsso_proto::v1::{ClientKind, LoginFlow, LoginRequest, start_job_request::Work};
-use fake_daemon::{Asked, FakeDaemon};
 use serde_json::{Value, json};
-use shim::{Home, Shim, initialize, text};
 
 fn both() -> (FakeDaemon, Shim, Home) {
     let home = Home::new();

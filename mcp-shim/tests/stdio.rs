@@ -1,9 +1,5 @@
 //! What an MCP client sees of the shim when there is no daemon.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod shim;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::{
@@ -13,8 +9,8 @@ use std::{
     process::{Child, Command, Output},
 };
 
+use crate::shim::{Home, Shim, initialize, text};
 use serde_json::{Value, json};
-use shim::{Home, Shim, initialize, text};
 
 const TOOLS: [&str; 8] = [
     "aws_sso_login",
@@ -238,15 +234,16 @@ fn what_the_command_line_cannot_mean_is_said_in_one_line() {
     let expected = format!("awsso-mcp {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 
-    let http = home
+    let port = home
         .command()
         .env("TRANSPORT_MODE", "http")
+        .env("PORT", "abc")
         .output()
         .unwrap();
-    assert_eq!(http.status.code(), Some(1));
+    assert_eq!(port.status.code(), Some(2));
     assert_eq!(
-        String::from_utf8(http.stderr).unwrap(),
-        "awsso-mcp: HTTP transport is not part of this version yet; unset TRANSPORT_MODE\n"
+        String::from_utf8(port.stderr).unwrap(),
+        "awsso-mcp: PORT is \"abc\"; it must be a number from 0 to 65535\n"
     );
     let unknown = home.command().arg("--port").output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));
