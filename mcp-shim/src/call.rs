@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::{context::Context, server::Shim};
+use crate::{context::Context, elicit::Round, server::Shim};
 
 /// Clients give up after about a minute; what is not done by then is told as
 /// far as it came.
@@ -40,6 +40,8 @@ pub(crate) struct Call<'a> {
     started: Instant,
     request: RequestContext<RoleServer>,
     who: Identity,
+    /// The client asked before, and calls again with an answer.
+    round: Option<Round>,
     /// What the work last said of itself.
     note: Mutex<String>,
 }
@@ -51,15 +53,23 @@ impl<'a> Call<'a> {
             started: Instant::now(),
             who: identity(&request),
             request,
+            round: None,
             note: Mutex::default(),
         }
+    }
+
+    pub(crate) fn in_round(self, round: Option<Round>) -> Self {
+        Self { round, ..self }
+    }
+
+    pub(crate) fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
     }
 
     pub(crate) fn context(&self) -> &Context {
         &self.shim.context
     }
 
-    #[expect(dead_code, reason = "login")]
     pub(crate) fn request(&self) -> &RequestContext<RoleServer> {
         &self.request
     }

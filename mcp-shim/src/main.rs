@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod context;
 mod daemon;
+mod elicit;
 mod gate;
 mod http;
 mod job;

@@ -15,7 +15,8 @@ use rmcp::{
 };
 
 use crate::{
-    answer, call::Call, context::Context, daemon::Daemon, prompts, resources, tools, turns::Turns,
+    answer, call::Call, context::Context, daemon::Daemon, elicit::Round, prompts, resources, tools,
+    turns::Turns,
 };
 
 /// The tools change with the binary only.
@@ -142,7 +143,7 @@ impl ServerHandler for Shim {
                 None,
             ));
         };
-        let call = Call::new(self, context);
+        let call = Call::new(self, context).in_round(Round::of(&request));
         let arguments = request.arguments.unwrap_or_default();
         let answered = Box::pin(call.answered(tools::call(&call, &tool, arguments))).await;
         match &answered {
@@ -151,9 +152,7 @@ impl ServerHandler for Shim {
                 tracing::info!(tool = %tool.name, reason = failure.reason.name(), "failed");
             }
         }
-        Ok(answered
-            .unwrap_or_else(|failure| answer::failure(&failure))
-            .into())
+        Ok(answered.unwrap_or_else(|failure| answer::failure(&failure).into()))
     }
 }
 

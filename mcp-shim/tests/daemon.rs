@@ -2,10 +2,10 @@
 
 use crate::fake_daemon::{Asked, FakeDaemon};
 use crate::shim::{Home, Shim, initialize, text};
-use awsso_proto::v1::{ClientKind, LoginFlow, LoginRequest, start_job_request::Work};
+use awsso_proto::v1::{ClientKind, start_job_request::Work};
 use serde_json::{Value, json};
 
-fn both() -> (FakeDaemon, Shim, Home) {
+pub(crate) fn both() -> (FakeDaemon, Shim, Home) {
     let home = Home::new();
     let daemon = FakeDaemon::listen(&home.path("d.sock"));
     let shim = Shim::initialized(&home);
@@ -21,14 +21,6 @@ fn exec(command: &str) -> Value {
 
 fn run(shim: &mut Shim, command: &str) -> Value {
     shim.request("tools/call", exec(command))["result"].take()
-}
-
-fn asked_login(daemon: &FakeDaemon) -> LoginRequest {
-    loop {
-        if let Asked::Login(request) = daemon.asked() {
-            return request;
-        }
-    }
 }
 
 fn cancelled_job(daemon: &FakeDaemon) -> String {
@@ -474,77 +466,6 @@ fn commands_beyond_the_limit_wait_for_their_turn() {
         .collect();
     answered.sort_unstable();
     assert_eq!(answered, ids);
-}
-
-#[test]
-fn a_login_is_shown_at_once_and_waited_for_by_the_status() {
-    let (daemon, mut shim, _home) = both();
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["isError"], false);
-    let facts = &login["structuredContent"];
-    assert_eq!(facts["state"], "pending");
-    assert_eq!(facts["userCode"], "ABCD-EFGH");
-    assert_eq!(
-        facts["verificationUriComplete"],
-        "https://device.sso.example/?c=ABCD-EFGH"
-    );
-    assert_eq!(facts["browserOpened"], false);
-    assert!(text(&login).contains("https://device.sso.example/?c=ABCD-EFGH"));
-
-    let waiting = shim.send(
-        "tools/call",
-        json!({"name": "aws_sso_status", "arguments": {"waitSeconds": 50}}),
-    );
-    shim.request("ping", json!({}));
-    daemon.log_in();
-    let status = shim.answer(waiting);
-    let facts = &status["result"]["structuredContent"];
-    assert_eq!(facts["sessions"][0]["state"], "active");
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["structuredContent"]["state"], "logged_in");
-}
-
-#[test]
-fn a_browser_is_opened_where_there_is_a_display() {
-    let home = Home::new();
-    let daemon = FakeDaemon::listen(&home.path("d.sock"));
-    let bin = home.path("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let seen = home.path("seen");
-    let script = format!("#!/bin/sh\necho noise\necho \"$1\" > {}\n", seen.display());
-    std::fs::write(bin.join("xdg-open"), script).unwrap();
-    let chmod = std::process::Command::new("chmod")
-        .arg("+x")
-        .arg(bin.join("xdg-open"))
-        .status();
-    assert!(chmod.unwrap().success());
-    let path = format!("{}:/usr/bin:/bin", bin.display());
-    let mut command = home.command();
-    command.env("DISPLAY", ":9").env("PATH", path);
-    let mut shim = Shim::new(command);
-    shim.request("initialize", initialize("2025-11-25"));
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["structuredContent"]["browserOpened"], true, "{login}");
-    assert_eq!(
-        std::fs::read_to_string(seen).unwrap(),
-        "https://device.sso.example/?c=ABCD-EFGH\n"
-    );
-    assert_eq!(asked_login(&daemon).flow(), LoginFlow::Unspecified);
-}
-
-#[test]
-fn without_a_browser_a_code_is_asked_for_by_name() {
-    let home = Home::new();
-    let daemon = FakeDaemon::listen(&home.path("d.sock"));
-    let mut command = home.command();
-    command.env("BROWSER", "true");
-    let mut shim = Shim::new(command);
-    shim.request("initialize", initialize("2025-11-25"));
-    let login = shim.call("aws_sso_login", json!({"launchBrowser": false}));
-    assert_eq!(login["structuredContent"]["browserOpened"], false);
-    let request = asked_login(&daemon);
-    assert_eq!(request.flow(), LoginFlow::Device);
-    assert!(!request.can_open_browser);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod daemon;
 mod fake_daemon;
 mod hostile;
 mod http;
+mod login;
 mod served;
 mod shim;
 mod stdio;

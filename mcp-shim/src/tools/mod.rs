@@ -4,7 +4,7 @@ mod command;
 mod ec2_exec_command;
 mod exec_command;
 mod job;
-mod login;
+pub(crate) mod login;
 mod logout;
 mod ls_accounts;
 mod output;
@@ -13,10 +13,10 @@ mod reshape;
 mod status;
 
 use awsso_proto::{Failure, Reason};
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use crate::{call::Call, elicit};
 
 pub(crate) use command::MOST_CHARS;
 pub(crate) use job::NAME as JOB;
@@ -38,15 +38,41 @@ pub(crate) fn list() -> Vec<Tool> {
     ]
 }
 
-/// Calls a tool of the list.
+/// Calls a tool of the list. Where a login is required and the client can show a
+/// link, that is what it is asked to do, and the tool goes on after the login.
 pub(crate) async fn call(
+    call: &Call<'_>,
+    tool: &Tool,
+    arguments: JsonObject,
+) -> Result<CallToolResponse, Failure> {
+    if tool.name == login::NAME {
+        return login::call(call, &tool.input_schema, arguments).await;
+    }
+    let can_ask = elicit::Way::of(call) == Some(elicit::Way::Answer);
+    if call.round().is_none() || !can_ask {
+        let answered = run(call, tool, arguments.clone()).await;
+        match answered {
+            Err(failure) if can_ask && needs_login(&failure) => {}
+            answered => return answered.map(Into::into),
+        }
+    }
+    match login::on_the_way(call, &arguments).await? {
+        Some(again) => Ok(again.into()),
+        None => run(call, tool, arguments).await.map(Into::into),
+    }
+}
+
+fn needs_login(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::LoginRequired | Reason::LoginExpired)
+}
+
+async fn run(
     call: &Call<'_>,
     tool: &Tool,
     arguments: JsonObject,
 ) -> Result<CallToolResult, Failure> {
     let schema = tool.input_schema.as_ref();
     match tool.name.as_ref() {
-        login::NAME => login::call(call, schema, arguments).await,
         status::NAME => status::call(call, schema, arguments).await,
         ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
         exec_command::NAME => exec_command::call(call, schema, arguments).await,
@@ -69,7 +95,7 @@ pub(crate) async fn text(
 ) -> Result<String, Failure> {
     let missing = || Failure::new(Reason::Internal, format!("there is no tool {name}"));
     let tool = list().into_iter().find(|tool| tool.name == name);
-    let answer = call(called, &tool.ok_or_else(missing)?, arguments).await?;
+    let answer = run(called, &tool.ok_or_else(missing)?, arguments).await?;
     let texts = answer.content.iter().filter_map(ContentBlock::as_text);
     Ok(texts.map(|block| block.text.as_str()).collect())
 }
