@@ -34,10 +34,13 @@ pub struct HttpShim {
     _background: Background,
 }
 
-/// Where `tests/check` has put the clients.
+/// Where `tests/check` has put the clients: in the build's own folder.
 fn tools() -> PathBuf {
-    let tools = std::env::var_os("AWSSO_TEST_MCP").map(PathBuf::from);
-    tools.expect("AWSSO_TEST_MCP names the folder of the MCP clients: run tests/check once")
+    let own = std::env::current_exe().expect("a path of the test");
+    let mut tools = own.ancestors().map(|dir| dir.join("tools/mcp"));
+    tools
+        .find(|tools| tools.join("installed").is_file())
+        .expect("the MCP clients are not installed: run tests/check once")
 }
 
 impl World {
