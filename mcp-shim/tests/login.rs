@@ -18,9 +18,9 @@ fn asked_login(daemon: &FakeDaemon) -> LoginRequest {
     }
 }
 
-/// Calls a tool as a client of the stateless era that can show links.
-fn call(shim: &mut Shim, tool: &str, arguments: &Value, again: Option<(&str, Value)>) -> Value {
-    let mut params = json!({
+/// A call of a client of the stateless era that can show links.
+fn params(tool: &str, arguments: &Value) -> Value {
+    json!({
         "name": tool,
         "arguments": arguments,
         "_meta": {
@@ -28,11 +28,20 @@ fn call(shim: &mut Shim, tool: &str, arguments: &Value, again: Option<(&str, Val
             "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}, "url": {}}},
             "io.modelcontextprotocol/clientInfo": {"name": "test-client", "version": "1.0"},
         },
-    });
+    })
+}
+
+/// The same call, made again after a question.
+fn in_round(mut params: Value, again: Option<(&str, Value)>) -> Value {
     if let Some((state, responses)) = again {
         params["requestState"] = state.into();
         params["inputResponses"] = responses;
     }
+    params
+}
+
+fn call(shim: &mut Shim, tool: &str, arguments: &Value, again: Option<(&str, Value)>) -> Value {
+    let params = in_round(params(tool, arguments), again);
     shim.request("tools/call", params)["result"].take()
 }
 
@@ -79,6 +88,50 @@ fn a_client_that_shows_the_link_is_logged_in_when_its_person_is_done() {
     );
     assert_eq!(done["structuredContent"]["state"], "logged_in", "{done}");
     assert_eq!(done["structuredContent"]["browserOpened"], false);
+}
+
+#[test]
+fn the_login_of_one_call_finishes_all_that_wait_for_it() {
+    let (daemon, mut shim, _home, state) = asked("aws_sso_ls_accounts");
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let params = params("aws_sso_ls_accounts", &json!({}));
+            let again = Some((state.as_str(), chose("accept")));
+            shim.send("tools/call", in_round(params, again))
+        })
+        .collect();
+    let patient = params("aws_sso_status", &json!({"waitSeconds": 50}));
+    let watching = shim.send("tools/call", patient);
+    daemon.log_in();
+    let mut answered: Vec<_> = (0..=waiting.len())
+        .map(|_| {
+            let answer = shim.read();
+            assert_eq!(answer["result"]["isError"], false, "{answer}");
+            answer["id"].as_u64().unwrap()
+        })
+        .collect();
+    answered.sort_unstable();
+    assert_eq!(answered, [waiting, vec![watching]].concat());
+}
+
+#[test]
+fn a_link_that_the_client_shows_opens_no_browser_unless_the_client_cannot() {
+    let home = Home::new();
+    let _daemon = FakeDaemon::listen(&home.path("d.sock"));
+    let seen = home.path("seen");
+    let mut shim = Shim::new(with_browser(&home));
+    let question = call(&mut shim, "aws_sso_login", &json!({}), None);
+    let state = question["requestState"].as_str().unwrap().to_owned();
+    let soon = json!({"waitSeconds": 0});
+    let accepted = Some((state.as_str(), chose("accept")));
+    call(&mut shim, "aws_sso_login", &soon, accepted);
+    let declined = Some((state.as_str(), chose("decline")));
+    call(&mut shim, "aws_sso_login", &soon, declined);
+    assert!(!seen.exists(), "a browser was opened");
+    let cancelled = Some((state.as_str(), chose("cancel")));
+    let pending = call(&mut shim, "aws_sso_login", &soon, cancelled);
+    assert_eq!(pending["structuredContent"]["browserOpened"], true);
+    assert!(seen.exists());
 }
 
 #[test]
@@ -250,10 +303,8 @@ fn a_login_is_shown_at_once_and_waited_for_by_the_status() {
     assert_eq!(login["structuredContent"]["state"], "logged_in");
 }
 
-#[test]
-fn a_browser_is_opened_where_there_is_a_display() {
-    let home = Home::new();
-    let daemon = FakeDaemon::listen(&home.path("d.sock"));
+/// A shim with a display, whose browser writes down the link.
+fn with_browser(home: &Home) -> std::process::Command {
     let bin = home.path("bin");
     std::fs::create_dir(&bin).unwrap();
     let seen = home.path("seen");
@@ -267,7 +318,15 @@ fn a_browser_is_opened_where_there_is_a_display() {
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let mut command = home.command();
     command.env("DISPLAY", ":9").env("PATH", path);
-    let mut shim = Shim::new(command);
+    command
+}
+
+#[test]
+fn a_browser_is_opened_where_there_is_a_display() {
+    let home = Home::new();
+    let daemon = FakeDaemon::listen(&home.path("d.sock"));
+    let seen = home.path("seen");
+    let mut shim = Shim::new(with_browser(&home));
     shim.request("initialize", initialize("2025-11-25"));
     let login = shim.call("aws_sso_login", json!({}));
     assert_eq!(login["structuredContent"]["browserOpened"], true, "{login}");
