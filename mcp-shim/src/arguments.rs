@@ -66,8 +66,15 @@ fn check_value(property: &Value, value: &mut Value) -> Result<(), String> {
         Some("string") => match value.as_str() {
             None => Err("a string".into()),
             Some("") if property["minLength"].is_u64() => Err("a non-empty string".into()),
-            Some(_) => Ok(()),
+            Some(text) => match property["enum"].as_array() {
+                Some(words) if !words.iter().any(|word| word == text) => {
+                    let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
+                    Err(format!("one of: {}", words.join(", ")))
+                }
+                _ => Ok(()),
+            },
         },
+        Some("array") => check_array(property, value),
         Some("integer") => {
             let range = property["minimum"].as_i64().unwrap_or(i64::MIN)
                 ..=property["maximum"].as_i64().unwrap_or(i64::MAX);
@@ -85,6 +92,26 @@ fn check_value(property: &Value, value: &mut Value) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_array(property: &Value, value: &mut Value) -> Result<(), String> {
+    let Some(items) = value.as_array_mut() else {
+        return Err("an array".into());
+    };
+    if items.is_empty() && property["minItems"].is_u64() {
+        return Err("an array that is not empty".into());
+    }
+    if let Some(most) = property["maxItems"].as_u64()
+        && items.len() as u64 > most
+    {
+        return Err(format!("an array of at most {most}"));
+    }
+    let mut checked = items
+        .iter_mut()
+        .map(|item| check_value(&property["items"], item));
+    checked
+        .try_for_each(|item| item)
+        .map_err(|what| format!("an array; each element {what}"))
 }
 
 /// `10.0` is an integer to JSON schema, though not to serde.

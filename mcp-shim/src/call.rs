@@ -1,7 +1,11 @@
 //! One tool call: what it was asked with, when it must have answered, and how
 //! it tells the client that it is still at work.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use awsso_proto::{Client, Failure, Reason, client::Identity, v1::ClientKind};
 use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
@@ -9,40 +13,79 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::{context::Context, server::Shim};
+use crate::{context::Context, elicit::Round, server::Shim};
 
 /// Clients give up after about a minute; what is not done by then is told as
 /// far as it came.
-pub(crate) const SOFT_LIMIT: Duration = Duration::from_secs(45);
+pub(crate) const USUAL_WAIT: Duration = Duration::from_secs(45);
 
-/// No call is silent for longer, whatever happens behind it.
-const HARD_LIMIT: Duration = Duration::from_secs(55);
+/// The longest that a call may be asked to wait: by a client that sees no
+/// progress, and by one that does.
+const LONGEST_SILENT_WAIT: Duration = Duration::from_secs(50);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(4);
+
+/// What a call may take on top of its waiting, whatever happens behind it.
+const GRACE: Duration = Duration::from_secs(8);
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// A line of progress is for a status bar.
+const MAX_NOTE: usize = 120;
 
 /// A client's name is for display: long enough for any real one.
 const MAX_CLIENT_NAME: usize = 100;
 
 pub(crate) struct Call<'a> {
     pub shim: &'a Shim,
-    /// When to answer with what there is.
-    pub deadline: Instant,
+    started: Instant,
     request: RequestContext<RoleServer>,
     who: Identity,
+    /// The client asked before, and calls again with an answer.
+    round: Option<Round>,
+    /// What the work last said of itself.
+    note: Mutex<String>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(shim: &'a Shim, request: RequestContext<RoleServer>) -> Self {
         Self {
             shim,
-            deadline: Instant::now() + SOFT_LIMIT,
+            started: Instant::now(),
             who: identity(&request),
             request,
+            round: None,
+            note: Mutex::default(),
         }
+    }
+
+    pub(crate) fn in_round(self, round: Option<Round>) -> Self {
+        Self { round, ..self }
+    }
+
+    pub(crate) fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
     }
 
     pub(crate) fn context(&self) -> &Context {
         &self.shim.context
+    }
+
+    pub(crate) fn request(&self) -> &RequestContext<RoleServer> {
+        &self.request
+    }
+
+    /// When to answer with what there is.
+    pub(crate) fn deadline(&self, wait_seconds: Option<u64>) -> Instant {
+        let wait = wait_seconds.map_or(USUAL_WAIT, Duration::from_secs);
+        self.started + wait.min(self.longest_wait())
+    }
+
+    fn longest_wait(&self) -> Duration {
+        if self.request.meta.get_progress_token().is_some() {
+            LONGEST_WAIT
+        } else {
+            LONGEST_SILENT_WAIT
+        }
     }
 
     /// Fires when the client cancelled this call or is gone.
@@ -62,16 +105,26 @@ impl<'a> Call<'a> {
         self.shim.daemon.call(&self.who, call).await
     }
 
+    /// Takes down what the next progress says, if anybody is told.
+    pub(crate) fn at_work(&self, note: impl FnOnce() -> Option<String>) {
+        if self.request.meta.get_progress_token().is_some()
+            && let Some(note) = note()
+        {
+            *self.note.lock().unwrap_or_else(PoisonError::into_inner) = one_line(&note);
+        }
+    }
+
     /// Waits for the answer, reports progress meanwhile, and has an end.
     pub(crate) async fn answered<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let work = tokio::time::timeout(HARD_LIMIT, self.with_progress(work));
+        let limit = self.longest_wait() + GRACE;
+        let work = tokio::time::timeout(limit, self.with_progress(work));
         work.await.unwrap_or_else(|_| {
             Err(Failure::new(
                 Reason::AwsUnavailable,
-                format!("no answer within {} s", HARD_LIMIT.as_secs()),
+                format!("no answer within {} s", limit.as_secs()),
             ))
         })
     }
@@ -81,8 +134,13 @@ impl<'a> Call<'a> {
             return work.await;
         };
         ticking(work, |seconds| {
-            let progress = ProgressNotificationParam::new(token.clone(), seconds)
-                .with_message(format!("{seconds} s"));
+            let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+            let message = match note.as_str() {
+                "" => format!("{seconds} s"),
+                note => format!("{seconds} s: {note}"),
+            };
+            let progress =
+                ProgressNotificationParam::new(token.clone(), seconds).with_message(message);
             async {
                 // A client that hung up is noticed elsewhere.
                 let _ = self.request.peer.notify_progress(progress).await;
@@ -90,6 +148,12 @@ impl<'a> Call<'a> {
         })
         .await
     }
+}
+
+/// What fits a status bar.
+fn one_line(note: &str) -> String {
+    let visible = note.trim().chars().filter(|c| !c.is_control());
+    visible.take(MAX_NOTE).collect()
 }
 
 /// Waits for the work, and says every few seconds how long it has taken.

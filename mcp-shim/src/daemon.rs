@@ -1,31 +1,40 @@
-//! The connection to the daemon that survives the daemon: made on the first
-//! call (starting the daemon if need be), made again when it broke. A call that
-//! may be repeated is repeated once on a new connection.
+//! The connections to the daemon that survive the daemon, one for each client that
+//! stands behind the shim, so that the daemon knows who asks: made on the first
+//! call (starting the daemon if need be), made again when it broke. A call that may
+//! be repeated is repeated once on a new connection.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use awsso_proto::{Client, Endpoint, Failure, Reason, client::Identity};
 use tonic::{Response, Status};
 
+/// Clients behind one shim. On stdio there is one; over HTTP a name is only what a
+/// client says of itself.
+const CLIENTS: usize = 16;
+
 pub(crate) struct Daemon {
     /// Without one the shim still shakes hands and lists its tools.
     endpoint: Result<Endpoint, Failure>,
-    current: Mutex<Option<Client>>,
+    /// By the client's name.
+    connections: Mutex<HashMap<String, Client>>,
 }
 
 impl Daemon {
     pub(crate) fn new(endpoint: Result<Endpoint, Failure>) -> Self {
         Self {
             endpoint,
-            current: Mutex::new(None),
+            connections: Mutex::default(),
         }
     }
 
     /// A live connection. Two first calls may each make one; the start lock
     /// keeps that one daemon.
     pub(crate) async fn client(&self, who: &Identity) -> Result<Client, Failure> {
-        let live = self.current().clone().filter(|client| !client.is_closed());
-        if let Some(client) = live {
+        let known = self.connections().get(&who.name).cloned();
+        if let Some(client) = known.filter(|client| !client.is_closed()) {
             return Ok(client);
         }
         let endpoint = self.endpoint.as_ref().map_err(Clone::clone)?;
@@ -35,7 +44,12 @@ impl Daemon {
             version = client.server().version,
             "connected to the daemon"
         );
-        *self.current() = Some(client.clone());
+        let mut connections = self.connections();
+        if connections.len() >= CLIENTS {
+            // Whoever comes again gets a new one; a call that runs keeps its own.
+            connections.clear();
+        }
+        connections.insert(who.name.clone(), client.clone());
         Ok(client)
     }
 
@@ -66,14 +80,16 @@ impl Daemon {
                 failure.reason,
                 Reason::DaemonUnreachable | Reason::ShuttingDown
             ) {
-                *self.current() = None;
+                self.connections().clear();
             }
             failure
         })
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<Client>> {
-        // The guarded value is replaced whole, so a panic cannot have torn it.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, Client>> {
+        // Each change is one call of the map, so a panic cannot have torn it.
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

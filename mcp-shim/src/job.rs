@@ -1,45 +1,83 @@
 //! One command from start to end, as far as one call may wait for it. A job
-//! that takes longer goes on in the daemon; a call that is cancelled takes its
-//! job with it.
+//! that takes longer goes on in the daemon. A call that is cancelled before
+//! anybody knows the job's id takes the job with it, and none afterwards.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        CancelJobRequest, Job, OutputStream, StartJobRequest, Task, WatchJobRequest,
-        watch_job_response::Event,
+        CancelJobRequest, Job, OutputChunk, OutputOffset, OutputStream, ReadOutputRequest,
+        StartJobRequest, Task, TaskState, WatchJobRequest, watch_job_response::Event,
     },
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::{call::Call, output::Head};
+use crate::{
+    call::Call,
+    output::{CHAR_BYTES, Head},
+};
 
 /// Saying goodbye to a job must not hold up the end of the shim.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
-/// A job with one task, as far as it was watched.
+/// For so long nothing may be heard of a job while daemons come and go.
+const WITHOUT_A_DAEMON: Duration = Duration::from_secs(10);
+
+/// Between one try to find the next daemon and the next.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the outputs of many tasks may take in memory, all together, and each.
+const ALL_OUTPUTS: usize = 8 << 20;
+const ONE_OUTPUT: usize = 64 << 10;
+
+/// Of a job that runs its latest output is shown.
+const LATEST: u64 = 4_000;
+
+/// A job, as far as it was watched.
 pub(crate) struct Run {
     pub job: Job,
-    pub stdout: Head,
-    pub stderr: Head,
+    /// One for each task.
+    pub printed: Vec<Printed>,
     /// How long the call has watched it.
     pub watched: Duration,
 }
 
-impl Run {
-    fn new(job: Job, max_chars: usize) -> Self {
+/// What is held of a task's output.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub stdout: Head,
+    pub stderr: Head,
+    /// What is shown instead of stdout, or why it is not.
+    pub reshaped: Option<Result<String, Failure>>,
+}
+
+impl Printed {
+    pub(crate) fn new(max_chars: usize) -> Self {
         Self {
-            job,
             stdout: Head::new(max_chars),
             stderr: Head::new(max_chars),
+            reshaped: None,
+        }
+    }
+}
+
+impl Run {
+    fn new(job: Job, max_chars: usize) -> Self {
+        let printed = job.tasks.iter().map(|_| Printed::new(max_chars)).collect();
+        Self {
+            job,
+            printed,
             watched: Duration::ZERO,
         }
     }
 
-    /// Our jobs run on one account, or one instance.
-    pub(crate) fn task(&self) -> Option<&Task> {
-        self.job.tasks.first()
+    /// The only task, and what it printed.
+    pub(crate) fn only(&self) -> Option<(&Task, &Printed)> {
+        match (self.job.tasks.as_slice(), self.printed.as_slice()) {
+            ([task], [printed]) => Some((task, printed)),
+            _ => None,
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -49,12 +87,57 @@ impl Run {
     fn see(&mut self, event: Event) {
         match event {
             Event::Job(job) => self.job = job,
-            Event::Output(chunk) => match chunk.stream() {
-                OutputStream::Stdout => self.stdout.push(chunk.offset, &chunk.data),
-                OutputStream::Stderr => self.stderr.push(chunk.offset, &chunk.data),
-                OutputStream::Unspecified => {}
-            },
+            Event::Output(chunk) => self.print(&chunk),
         }
+    }
+
+    fn print(&mut self, chunk: &OutputChunk) {
+        let task = usize::try_from(chunk.task).unwrap_or(usize::MAX);
+        let Some(printed) = self.printed.get_mut(task) else {
+            return;
+        };
+        match chunk.stream() {
+            OutputStream::Stdout => printed.stdout.push(chunk.offset, &chunk.data),
+            OutputStream::Stderr => printed.stderr.push(chunk.offset, &chunk.data),
+            OutputStream::Unspecified => {}
+        }
+    }
+
+    /// What has been seen of every output.
+    fn offsets(&self) -> Vec<OutputOffset> {
+        let mut offsets = Vec::new();
+        for (task, printed) in (0..).zip(&self.printed) {
+            for (stream, head) in [
+                (OutputStream::Stdout, &printed.stdout),
+                (OutputStream::Stderr, &printed.stderr),
+            ] {
+                offsets.push(OutputOffset {
+                    task,
+                    stream: stream.into(),
+                    offset: head.next(),
+                });
+            }
+        }
+        offsets
+    }
+
+    /// The job in a few words, for whoever waits.
+    pub(crate) fn summary(&self) -> String {
+        let count = |wanted: fn(TaskState) -> bool| {
+            let states = self.job.tasks.iter().map(Task::state);
+            states.filter(|state| wanted(*state)).count()
+        };
+        let all = self.job.tasks.len();
+        let succeeded = count(|state| state == TaskState::Succeeded);
+        if self.is_over() {
+            return format!("{succeeded} of {all} succeeded");
+        }
+        let done = count(TaskState::is_final);
+        let mut summary = format!("{done} of {all} done");
+        if done > succeeded {
+            let _ = write!(summary, ", {} failed", done - succeeded);
+        }
+        summary
     }
 }
 
@@ -63,32 +146,52 @@ pub(crate) async fn run(
     call: &Call<'_>,
     request: StartJobRequest,
     max_chars: usize,
+    deadline: Instant,
 ) -> Result<Run, Failure> {
-    let turn = tokio::select! {
-        turn = timeout_at(call.deadline, call.shim.commands.acquire()) => turn,
+    let _turn = tokio::select! {
+        turn = call.shim.turns.next(deadline) => turn?,
         () = call.cancelled().cancelled() => return Err(cancelled()),
-    };
-    let Ok(_turn) = turn else {
-        return Err(Failure::new(
-            Reason::Busy,
-            "too many commands are running; this one has not been started",
-        ));
     };
     let started = Instant::now();
     // Not given up on cancellation: a job whose id is not known cannot be cancelled.
     let mut run = Run::new(start(call, request).await?, max_chars);
-    let watched = tokio::select! {
-        watched = timeout_at(call.deadline, watch(call, &mut run)) => watched,
+    let with_output = run.job.tasks.len() == 1;
+    tokio::select! {
+        watched = watch_until(call, &mut run, with_output, deadline) => watched?,
         () = call.cancelled().cancelled() => {
-            cancel(call, &run.job.id).await;
+            cancel_quietly(call, &run.job.id).await;
             return Err(cancelled());
         }
-    };
-    if let Ok(ended) = watched {
-        ended?;
+    }
+    if !with_output {
+        fetch(call, &mut run, max_chars).await?;
     }
     run.watched = started.elapsed();
     tracing::info!(job = run.job.id, state = run.job.state().word(), "watched");
+    Ok(run)
+}
+
+/// A job that somebody started, watched until it ends or until the deadline.
+pub(crate) async fn resume(
+    call: &Call<'_>,
+    job_id: &str,
+    max_chars: usize,
+    deadline: Instant,
+) -> Result<Run, Failure> {
+    let started = Instant::now();
+    let job = Job {
+        id: job_id.to_owned(),
+        ..Job::default()
+    };
+    let mut run = Run::new(job, max_chars);
+    // Its state is told before anything else, however little time there is.
+    first_word(call, &mut run).await?;
+    tokio::select! {
+        watched = watch_until(call, &mut run, false, deadline) => watched?,
+        () = call.cancelled().cancelled() => return Err(cancelled()),
+    }
+    fetch(call, &mut run, max_chars).await?;
+    run.watched = started.elapsed();
     Ok(run)
 }
 
@@ -114,24 +217,93 @@ async fn start(call: &Call<'_>, request: StartJobRequest) -> Result<Job, Failure
     })
 }
 
-/// Ends with the job. A stream that breaks is taken up again once: the job may
-/// have outlived the daemon that watched it.
-async fn watch(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
-    let mut taken_up_again = false;
-    loop {
-        match watch_once(call, run).await {
-            Err(failure) if failure.reason == Reason::DaemonUnreachable && !taken_up_again => {
-                taken_up_again = true;
-            }
-            ended => return ended,
-        }
+async fn watch_until(
+    call: &Call<'_>,
+    run: &mut Run,
+    with_output: bool,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    match timeout_at(deadline, watch(call, run, with_output)).await {
+        Ok(ended) => ended,
+        Err(_) => Ok(()),
     }
 }
 
-async fn watch_once(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
+/// Ends with the job. The job outlives the daemon that watched it: the next one
+/// is asked for what was not heard yet.
+async fn watch(call: &Call<'_>, run: &mut Run, with_output: bool) -> Result<(), Failure> {
+    let mut give_up = Instant::now() + WITHOUT_A_DAEMON;
+    loop {
+        let mut heard = false;
+        let lost = match watch_once(call, run, with_output, &mut heard).await {
+            Ok(()) if run.is_over() => return Ok(()),
+            Ok(()) => Failure::new(
+                Reason::DaemonUnreachable,
+                format!("the daemon left the job {} before its end", run.job.id),
+            ),
+            Err(failure) if is_gone(failure.reason) => failure,
+            Err(failure) => return Err(failure),
+        };
+        if heard {
+            give_up = Instant::now() + WITHOUT_A_DAEMON;
+        }
+        if Instant::now() > give_up {
+            return Err(lost);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn is_gone(reason: Reason) -> bool {
+    matches!(reason, Reason::ShuttingDown | Reason::DaemonUnreachable)
+}
+
+async fn watch_once(
+    call: &Call<'_>,
+    run: &mut Run,
+    with_output: bool,
+    heard: &mut bool,
+) -> Result<(), Failure> {
     let request = WatchJobRequest {
         job_id: run.job.id.clone(),
-        without_output: false,
+        without_output: !with_output,
+        from: run.offsets(),
+    };
+    let mut events = call
+        .ask(|client| {
+            let request = request.clone();
+            async move { client.jobs().watch(request).await }
+        })
+        .await?;
+    while let Some(response) = events.message().await? {
+        *heard = true;
+        if let Some(event) = response.event {
+            call.at_work(|| note(run, &event));
+            run.see(event);
+        }
+    }
+    Ok(())
+}
+
+/// What there is to tell while the job runs: its last line, or how far it is.
+fn note(run: &Run, event: &Event) -> Option<String> {
+    match event {
+        Event::Output(chunk) => {
+            let text = String::from_utf8_lossy(&chunk.data);
+            let mut lines = text.lines().rev();
+            let last = lines.find(|line| !line.trim().is_empty());
+            last.map(str::to_owned)
+        }
+        Event::Job(_) if run.job.tasks.len() > 1 => Some(run.summary()),
+        Event::Job(_) => None,
+    }
+}
+
+/// The job as it is now.
+async fn first_word(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
+    let request = WatchJobRequest {
+        job_id: run.job.id.clone(),
+        without_output: true,
         ..WatchJobRequest::default()
     };
     let mut events = call
@@ -141,35 +313,96 @@ async fn watch_once(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
         })
         .await?;
     while let Some(response) = events.message().await? {
-        if let Some(event) = response.event {
-            run.see(event);
+        if let Some(Event::Job(job)) = response.event {
+            run.job = job;
+            return Ok(());
         }
-    }
-    if run.is_over() {
-        return Ok(());
     }
     Err(Failure::new(
         Reason::DaemonUnreachable,
-        "the daemon stopped before the command ended",
+        "the daemon stopped before it told the job",
     ))
 }
 
-async fn cancel(call: &Call<'_>, job_id: &str) {
+/// Reads what the tasks printed: of those that have ended the beginning, of the
+/// others the latest.
+async fn fetch(call: &Call<'_>, run: &mut Run, max_chars: usize) -> Result<(), Failure> {
+    let tasks = run.job.tasks.len().max(1);
+    let most = match tasks {
+        1 => max_chars * CHAR_BYTES,
+        _ => (ALL_OUTPUTS / 2 / tasks).min(ONE_OUTPUT),
+    };
+    let mut printed = Vec::with_capacity(tasks);
+    for task in &run.job.tasks {
+        let mut of_task = Printed::new(0);
+        for (stream, bytes, head) in [
+            (OutputStream::Stdout, task.stdout_bytes, &mut of_task.stdout),
+            (OutputStream::Stderr, task.stderr_bytes, &mut of_task.stderr),
+        ] {
+            let is_over = task.state().is_final();
+            if bytes == 0 && is_over || task.output_id.is_empty() {
+                continue;
+            }
+            let offset = if is_over {
+                0
+            } else {
+                bytes.saturating_sub(LATEST)
+            };
+            *head = read(call, &task.output_id, stream, offset, most)
+                .await?
+                .beginning_with_a_line();
+        }
+        printed.push(of_task);
+    }
+    run.printed = printed;
+    Ok(())
+}
+
+/// A piece of a stored output.
+pub(crate) async fn read(
+    call: &Call<'_>,
+    output_id: &str,
+    stream: OutputStream,
+    offset: u64,
+    max_bytes: usize,
+) -> Result<Head, Failure> {
+    let request = ReadOutputRequest {
+        output_id: output_id.to_owned(),
+        stream: stream.into(),
+        offset,
+        max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
+    };
+    let piece = call
+        .ask(|client| {
+            let request = request.clone();
+            async move { client.jobs().read_output(request).await }
+        })
+        .await?;
+    Ok(Head::piece(piece.offset, piece.data, piece.total_bytes))
+}
+
+/// Asks for the end of a job, which may take a moment to come.
+pub(crate) async fn cancel(call: &Call<'_>, job_id: &str) -> Result<(), Failure> {
     let request = CancelJobRequest {
         job_id: job_id.to_owned(),
     };
-    let cancel = call.ask(|client| {
+    call.ask(|client| {
         let request = request.clone();
         async move { client.jobs().cancel(request).await }
-    });
-    match timeout(CANCEL_LIMIT, cancel).await {
-        Ok(Ok(_)) => tracing::info!(job = job_id, "cancelled with its call"),
+    })
+    .await
+    .map(drop)
+}
+
+async fn cancel_quietly(call: &Call<'_>, job_id: &str) {
+    match timeout(CANCEL_LIMIT, cancel(call, job_id)).await {
+        Ok(Ok(())) => tracing::info!(job = job_id, "cancelled with its call"),
         Ok(Err(failure)) => tracing::warn!(job = job_id, %failure, "cannot be cancelled"),
         Err(_) => tracing::warn!(job = job_id, "the daemon does not confirm the cancellation"),
     }
 }
 
 /// Nobody reads this: the protocol drops the answer to a cancelled call.
-fn cancelled() -> Failure {
+pub(crate) fn cancelled() -> Failure {
     Failure::new(Reason::Internal, "cancelled")
 }

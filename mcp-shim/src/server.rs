@@ -5,34 +5,35 @@ use awsso_proto::VERSION;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
-        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+        DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
-use tokio::sync::Semaphore;
 
-use crate::{answer, call::Call, context::Context, daemon::Daemon, tools};
-
-/// More commands at once from one client wait for their turn.
-const COMMANDS_AT_ONCE: usize = 16;
+use crate::{
+    answer, call::Call, context::Context, daemon::Daemon, elicit::Round, prompts, resources, tools,
+    turns::Turns,
+};
 
 /// The tools change with the binary only.
 const TOOLS_FRESH_MS: u64 = 3_600_000;
 
 /// Under 600 characters: it stands in every conversation.
 const INSTRUCTIONS: &str = "\
-AWS through IAM Identity Center (AWS SSO): log in, list accounts and roles, run AWS CLI commands, \
-run shell commands on EC2 instances over SSM. Start with aws_sso_status; if a login is required, call \
-aws_sso_login and let the person confirm it in the browser. Take accountId and roleName from \
-aws_sso_ls_accounts; prefer a read-only role. Commands run without a shell: instead of pipes use the \
-AWS CLI's --query. A failed answer says which tool to call next.";
+AWS through IAM Identity Center (AWS SSO). Start with aws_sso_status; if a login is required, call \
+aws_sso_login and let the person confirm it. Take accountId and roleName from aws_sso_ls_accounts; prefer a \
+read-only role. Commands run without a shell: cut results down with filter (jq) or --query. Several accounts, \
+regions or instances are one call. A cut answer is read on by aws_sso_output with its outputId; a command \
+that takes long goes on, and aws_sso_job waits for its jobId. A failed answer says what to call next.";
 
 pub(crate) struct Shim {
     pub daemon: Daemon,
     pub context: Context,
-    /// A permit for each command that runs.
-    pub commands: Semaphore,
+    pub turns: Turns,
 }
 
 impl Shim {
@@ -40,14 +41,20 @@ impl Shim {
         Self {
             daemon,
             context,
-            commands: Semaphore::new(COMMANDS_AT_ONCE),
+            turns: Turns::new(),
         }
     }
 }
 
 impl ServerHandler for Shim {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_prompts()
+            .enable_completions()
+            .build();
+        ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("aws-sso", VERSION).with_title("AWS SSO"))
             .with_instructions(INSTRUCTIONS)
     }
@@ -57,6 +64,58 @@ impl ServerHandler for Shim {
         Ok(DiscoverResult::from_server_info(versions, self.get_info())
             .with_ttl_ms(TOOLS_FRESH_MS)
             .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(resources::list())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let call = Call::new(self, context);
+        let read = Box::pin(resources::read(&call, &request.uri)).await;
+        read.map(ReadResourceResponse::Complete)
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(prompts::list())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let prompt = prompts::get(&request.name, request.arguments.as_ref());
+        prompt.map(GetPromptResponse::Complete)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let call = Call::new(self, context);
+        Ok(Box::pin(prompts::complete(&call, &request)).await)
     }
 
     async fn list_tools(
@@ -84,7 +143,7 @@ impl ServerHandler for Shim {
                 None,
             ));
         };
-        let call = Call::new(self, context);
+        let call = Call::new(self, context).in_round(Round::of(&request));
         let arguments = request.arguments.unwrap_or_default();
         let answered = Box::pin(call.answered(tools::call(&call, &tool, arguments))).await;
         match &answered {
@@ -93,9 +152,7 @@ impl ServerHandler for Shim {
                 tracing::info!(tool = %tool.name, reason = failure.reason.name(), "failed");
             }
         }
-        Ok(answered
-            .unwrap_or_else(|failure| answer::failure(&failure))
-            .into())
+        Ok(answered.unwrap_or_else(|failure| answer::failure(&failure).into()))
     }
 }
 

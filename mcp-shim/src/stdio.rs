@@ -9,16 +9,13 @@ use std::{
 };
 
 use rmcp::{ServiceExt as _, service::ServerInitializeError, transport::io::stdio_pipes};
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    signal::unix::{SignalKind, signal},
-};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::Shim;
+use crate::{server::Shim, signals};
 
 /// Enough to send the answers that are ready and to cancel the jobs that are not.
-const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn serve(shim: Shim) -> Result<(), String> {
     let gone = CancellationToken::new();
@@ -60,16 +57,7 @@ async fn talk(shim: Shim, gone: CancellationToken) -> Result<(), String> {
 
 /// The first signal says goodbye, and drains as the end of stdin does.
 async fn signalled(gone: &CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals::asked_to_end().await;
     gone.cancel();
     tokio::time::sleep(DRAIN_LIMIT).await;
 }

@@ -1,16 +1,11 @@
 //! What an MCP client and the daemon see of each other through the shim.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod fake_daemon;
-mod shim;
-
-use awsso_proto::v1::{ClientKind, LoginFlow, LoginRequest, start_job_request::Work};
-use fake_daemon::{Asked, FakeDaemon};
+use crate::fake_daemon::{Asked, FakeDaemon};
+use crate::shim::{Home, Shim, initialize, text};
+use awsso_proto::v1::{ClientKind, start_job_request::Work};
 use serde_json::{Value, json};
-use shim::{Home, Shim, initialize, text};
 
-fn both() -> (FakeDaemon, Shim, Home) {
+pub(crate) fn both() -> (FakeDaemon, Shim, Home) {
     let home = Home::new();
     let daemon = FakeDaemon::listen(&home.path("d.sock"));
     let shim = Shim::initialized(&home);
@@ -26,14 +21,6 @@ fn exec(command: &str) -> Value {
 
 fn run(shim: &mut Shim, command: &str) -> Value {
     shim.request("tools/call", exec(command))["result"].take()
-}
-
-fn asked_login(daemon: &FakeDaemon) -> LoginRequest {
-    loop {
-        if let Asked::Login(request) = daemon.asked() {
-            return request;
-        }
-    }
 }
 
 fn cancelled_job(daemon: &FakeDaemon) -> String {
@@ -124,7 +111,8 @@ fn a_huge_output_is_cut_and_says_where_all_of_it_is() {
     assert!(text.chars().count() < 20_300);
     assert!(
         text.ends_with(
-            "| 20,000 of 3,000,000 chars shown | outputId out_1 | file /state/outputs/out_1.stdout]"
+            "| 20,000 of 3,000,000 chars shown | outputId out_1 | nextOffset 20000 \
+             | file /state/outputs/out_1.stdout]"
         ),
         "{}",
         &text[text.len() - 300..]
@@ -155,6 +143,269 @@ fn a_cancelled_call_cancels_its_job_and_gets_no_answer() {
     assert_eq!(cancelled_job(&daemon), "job_1");
     let ping = shim.send("ping", json!({}));
     assert_eq!(shim.read()["id"], ping);
+}
+
+#[test]
+fn a_command_that_takes_longer_answers_with_a_handle_and_is_read_on() {
+    let (daemon, mut shim, _home) = both();
+    let mut slow = exec("aws hang");
+    slow["arguments"]["waitSeconds"] = 0.into();
+    let begun = shim.request("tools/call", slow)["result"].take();
+    assert_eq!(begun["isError"], false);
+    assert!(text(&begun).contains("| jobId job_1 |"), "{begun}");
+
+    let job = shim.call("aws_sso_job", json!({"jobId": "job_1"}));
+    assert!(text(&job).starts_with("working\nstill running"), "{job}");
+    let waiting = shim.send(
+        "tools/call",
+        json!({"name": "aws_sso_job", "arguments": {"jobId": "job_1", "action": "wait"}}),
+    );
+    shim.request("ping", json!({}));
+    daemon.finish("job_1");
+    let ended = shim.answer(waiting)["result"].take();
+    assert!(text(&ended).starts_with("working\n[exit 0 | "), "{ended}");
+}
+
+#[test]
+fn a_call_that_only_waits_leaves_its_job_alone_when_it_is_cancelled() {
+    let (daemon, mut shim, _home) = both();
+    let mut slow = exec("aws hang");
+    slow["arguments"]["waitSeconds"] = 0.into();
+    shim.request("tools/call", slow);
+    daemon.started();
+    let waiting = shim.send(
+        "tools/call",
+        json!({"name": "aws_sso_job", "arguments": {"jobId": "job_1", "action": "wait"}}),
+    );
+    daemon.watched();
+    shim.notify("notifications/cancelled", &json!({"requestId": waiting}));
+    let job = shim.call("aws_sso_job", json!({"jobId": "job_1"}));
+    assert!(text(&job).contains("[running | "), "{job}");
+
+    let cancelled = shim.call("aws_sso_job", json!({"jobId": "job_1", "action": "cancel"}));
+    assert!(text(&cancelled).contains("[cancelled | "), "{cancelled}");
+    assert_eq!(cancelled_job(&daemon), "job_1");
+}
+
+#[test]
+fn an_unknown_handle_is_a_tool_error_that_says_so() {
+    let (_daemon, mut shim, _home) = both();
+    for (tool, arguments) in [
+        ("aws_sso_job", json!({"jobId": "job_9"})),
+        ("aws_sso_job", json!({"jobId": "job_9", "action": "cancel"})),
+        ("aws_sso_output", json!({"outputId": "out_9"})),
+    ] {
+        let result = shim.call(tool, arguments);
+        assert_eq!(result["isError"], true);
+        assert!(text(&result).starts_with("NOT_FOUND: no such "), "{result}");
+    }
+}
+
+#[test]
+fn several_accounts_are_one_call_and_one_table() {
+    let (daemon, mut shim, _home) = both();
+    let result = shim.call(
+        "aws_sso_exec_command",
+        json!({
+            "accounts": ["111122223333", "444455556666"], "roles": ["Audit", "ReadOnly"],
+            "args": ["s3", "ls", "s3://a bucket"],
+        }),
+    );
+    assert!(
+        text(&result).starts_with(
+            "#  account  result  chars  outputId\n\
+             1  111122223333  exit 0  26  out_1\n\
+             2  444455556666  exit 0  26  out_1\n\
+             == 1-2\n\
+             aws s3 ls 's3://a bucket'\n\
+             [2 of 2 succeeded | "
+        ),
+        "{result}"
+    );
+    let request = daemon.started();
+    let selection = request.selection.unwrap();
+    assert!(request.target.is_none());
+    assert_eq!(selection.roles, ["Audit", "ReadOnly"]);
+    let both = shim.call(
+        "aws_sso_exec_command",
+        json!({"accountId": "1", "accounts": ["2"], "roleName": "r", "command": "aws x"}),
+    );
+    assert!(
+        text(&both).starts_with("INVALID_ARGUMENT: give accountId or accounts, not both"),
+        "{both}"
+    );
+}
+
+#[test]
+fn many_instances_are_named_by_id_or_tag() {
+    let (daemon, mut shim, _home) = both();
+    let common = json!({"accountId": "1", "roleName": "r", "command": "id"});
+    let with = |more: &Value| {
+        let mut arguments = common.clone();
+        for (name, value) in more.as_object().unwrap() {
+            arguments[name] = value.clone();
+        }
+        arguments
+    };
+    let tagged = with(&json!({
+        "targets": ["tag:Role=web,db"], "shell": "sh", "strict": true, "workingDirectory": "/srv",
+    }));
+    assert_eq!(
+        shim.call("aws_sso_ec2_exec_command", tagged)["isError"],
+        false
+    );
+    let Some(Work::Ssm(work)) = daemon.started().work else {
+        panic!("an SSM command")
+    };
+    assert_eq!(work.targets[0].values, ["web", "db"]);
+    assert_eq!((work.shell.as_str(), work.strict), ("sh", true));
+    assert_eq!(work.working_directory, "/srv");
+    for wrong in [
+        json!({}),
+        json!({"instanceId": "i-1", "instanceIds": ["i-2"]}),
+        json!({"targets": ["Role=web"]}),
+        json!({"instanceId": "i-1", "shell": "zsh"}),
+        json!({"instanceIds": []}),
+        json!({"instanceIds": "i-1"}),
+    ] {
+        let result = shim.call("aws_sso_ec2_exec_command", with(&wrong));
+        assert!(text(&result).starts_with("INVALID_ARGUMENT: "), "{result}");
+    }
+}
+
+#[test]
+fn an_output_is_read_in_parts_or_asked_a_question() {
+    let (_daemon, mut shim, _home) = both();
+    run(&mut shim, "aws big");
+    let read = |shim: &mut Shim, more: Value| {
+        let mut arguments = more;
+        arguments["outputId"] = "out_1".into();
+        shim.call("aws_sso_output", arguments)
+    };
+    let part = read(&mut shim, json!({"offset": 20_000, "maxChars": 100}));
+    assert!(text(&part).starts_with("123456789\n"), "{part}");
+    assert!(
+        text(&part).ends_with("\n[bytes 20000 to 20100 of 3000000 | nextOffset 20100]"),
+        "{part}"
+    );
+    let last = read(&mut shim, json!({"offset": 3_000_000}));
+    assert_eq!(
+        text(&last),
+        "(nothing)\n[bytes 3000000 to 3000000 of 3000000]"
+    );
+    let tail = read(&mut shim, json!({"tail": 3}));
+    assert!(text(&tail).starts_with("the last 3\n["), "{tail}");
+    let grep = read(&mut shim, json!({"grep": "x", "stream": "stderr"}));
+    assert!(text(&grep).starts_with("lines with x\n["), "{grep}");
+    let toon = read(&mut shim, json!({"jq": ".", "format": "toon"}));
+    assert!(
+        text(&toon).starts_with("[3]{a}:\n  1\n  2\n  3\n["),
+        "{toon}"
+    );
+    let two = read(&mut shim, json!({"jq": ".", "tail": 1}));
+    assert!(
+        text(&two).starts_with("INVALID_ARGUMENT: give one of"),
+        "{two}"
+    );
+}
+
+#[test]
+fn a_filter_is_applied_before_anything_is_cut() {
+    let (_daemon, mut shim, _home) = both();
+    let mut filtered = exec("aws big");
+    filtered["arguments"]["filter"] = ".".into();
+    filtered["arguments"]["format"] = "toon".into();
+    let result = shim.request("tools/call", filtered)["result"].take();
+    assert!(
+        text(&result).starts_with("[3]{a}:\n  1\n  2\n  3\n[exit 0 | "),
+        "{result}"
+    );
+}
+
+#[test]
+fn a_call_with_a_token_is_told_that_it_goes_on() {
+    let (daemon, mut shim, _home) = both();
+    let mut slow = exec("aws hang");
+    slow["_meta"] = json!({"progressToken": "t-1"});
+    shim.send("tools/call", slow);
+    let progress = shim.read();
+    assert_eq!(progress["method"], "notifications/progress");
+    assert_eq!(progress["params"]["progressToken"], "t-1");
+    assert_eq!(progress["params"]["message"], "5 s: working");
+    daemon.finish("job_1");
+    assert_eq!(shim.read()["result"]["isError"], false);
+}
+
+#[test]
+fn a_logout_is_confirmed() {
+    let (daemon, mut shim, _home) = both();
+    daemon.log_in();
+    let careless = shim.call("aws_sso_logout", json!({"confirm": false}));
+    assert!(
+        text(&careless).starts_with("INVALID_ARGUMENT: confirm"),
+        "{careless}"
+    );
+    let done = shim.call("aws_sso_logout", json!({"confirm": true}));
+    assert_eq!(done["structuredContent"], json!({"sessions": ["corp"]}));
+    assert_eq!(text(&done), "Logged out of corp.");
+}
+
+#[test]
+fn resources_tell_what_the_tools_tell() {
+    let (daemon, mut shim, _home) = both();
+    daemon.log_in();
+    run(&mut shim, "aws s3 ls");
+    let listed = shim.request("resources/list", json!({}));
+    let uris: Vec<_> = listed["result"]["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|resource| resource["uri"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(uris, ["aws-sso://status", "aws-sso://accounts"]);
+    for (uri, part) in [
+        ("aws-sso://status", "corp: active"),
+        ("aws-sso://accounts", "production"),
+        ("aws-sso://output/out_1", "aws s3 ls\n[bytes 0 to 10 of 10]"),
+        ("aws-sso://jobs/job_1", "[exit 0 | "),
+    ] {
+        let read = shim.request("resources/read", json!({"uri": uri}));
+        let text = read["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(text.contains(part), "{read}");
+    }
+    for uri in ["aws-sso://jobs/job_9", "aws-sso://nothing"] {
+        let read = shim.request("resources/read", json!({"uri": uri}));
+        assert_eq!(read["error"]["code"], -32002, "{read}");
+    }
+}
+
+#[test]
+fn prompts_are_written_and_their_arguments_completed() {
+    let (daemon, mut shim, _home) = both();
+    daemon.log_in();
+    let listed = shim.request("prompts/list", json!({}));
+    assert_eq!(listed["result"]["prompts"].as_array().unwrap().len(), 3);
+    let prompt = shim.request(
+        "prompts/get",
+        json!({
+            "name": "aws_investigate",
+            "arguments": {"account": "production", "role": "ReadOnly", "question": "who pays?"},
+        }),
+    );
+    let text = prompt["result"]["messages"][0]["content"]["text"].as_str();
+    assert!(text.unwrap().contains("who pays?"), "{prompt}");
+    let completed = shim.request(
+        "completion/complete",
+        json!({
+            "ref": {"type": "ref/prompt", "name": "aws_investigate"},
+            "argument": {"name": "role", "value": "read"},
+            "context": {"arguments": {"account": "production"}},
+        }),
+    );
+    assert_eq!(
+        completed["result"]["completion"]["values"],
+        json!(["ReadOnly"])
+    );
 }
 
 #[test]
@@ -215,77 +466,6 @@ fn commands_beyond_the_limit_wait_for_their_turn() {
         .collect();
     answered.sort_unstable();
     assert_eq!(answered, ids);
-}
-
-#[test]
-fn a_login_is_shown_at_once_and_waited_for_by_the_status() {
-    let (daemon, mut shim, _home) = both();
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["isError"], false);
-    let facts = &login["structuredContent"];
-    assert_eq!(facts["state"], "pending");
-    assert_eq!(facts["userCode"], "ABCD-EFGH");
-    assert_eq!(
-        facts["verificationUriComplete"],
-        "https://device.sso.example/?c=ABCD-EFGH"
-    );
-    assert_eq!(facts["browserOpened"], false);
-    assert!(text(&login).contains("https://device.sso.example/?c=ABCD-EFGH"));
-
-    let waiting = shim.send(
-        "tools/call",
-        json!({"name": "aws_sso_status", "arguments": {"waitSeconds": 50}}),
-    );
-    shim.request("ping", json!({}));
-    daemon.log_in();
-    let status = shim.answer(waiting);
-    let facts = &status["result"]["structuredContent"];
-    assert_eq!(facts["sessions"][0]["state"], "active");
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["structuredContent"]["state"], "logged_in");
-}
-
-#[test]
-fn a_browser_is_opened_where_there_is_a_display() {
-    let home = Home::new();
-    let daemon = FakeDaemon::listen(&home.path("d.sock"));
-    let bin = home.path("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let seen = home.path("seen");
-    let script = format!("#!/bin/sh\necho noise\necho \"$1\" > {}\n", seen.display());
-    std::fs::write(bin.join("xdg-open"), script).unwrap();
-    let chmod = std::process::Command::new("chmod")
-        .arg("+x")
-        .arg(bin.join("xdg-open"))
-        .status();
-    assert!(chmod.unwrap().success());
-    let path = format!("{}:/usr/bin:/bin", bin.display());
-    let mut command = home.command();
-    command.env("DISPLAY", ":9").env("PATH", path);
-    let mut shim = Shim::new(command);
-    shim.request("initialize", initialize("2025-11-25"));
-    let login = shim.call("aws_sso_login", json!({}));
-    assert_eq!(login["structuredContent"]["browserOpened"], true, "{login}");
-    assert_eq!(
-        std::fs::read_to_string(seen).unwrap(),
-        "https://device.sso.example/?c=ABCD-EFGH\n"
-    );
-    assert_eq!(asked_login(&daemon).flow(), LoginFlow::Unspecified);
-}
-
-#[test]
-fn without_a_browser_a_code_is_asked_for_by_name() {
-    let home = Home::new();
-    let daemon = FakeDaemon::listen(&home.path("d.sock"));
-    let mut command = home.command();
-    command.env("BROWSER", "true");
-    let mut shim = Shim::new(command);
-    shim.request("initialize", initialize("2025-11-25"));
-    let login = shim.call("aws_sso_login", json!({"launchBrowser": false}));
-    assert_eq!(login["structuredContent"]["browserOpened"], false);
-    let request = asked_login(&daemon);
-    assert_eq!(request.flow(), LoginFlow::Device);
-    assert!(!request.can_open_browser);
 }
 
 #[test]

@@ -1,9 +1,5 @@
 //! What an MCP client sees of the shim when there is no daemon.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod shim;
-
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::{
@@ -13,15 +9,18 @@ use std::{
     process::{Child, Command, Output},
 };
 
+use crate::shim::{Home, Shim, initialize, text};
 use serde_json::{Value, json};
-use shim::{Home, Shim, initialize, text};
 
-const TOOLS: [&str; 5] = [
+const TOOLS: [&str; 8] = [
     "aws_sso_login",
     "aws_sso_status",
     "aws_sso_ls_accounts",
     "aws_sso_exec_command",
     "aws_sso_ec2_exec_command",
+    "aws_sso_job",
+    "aws_sso_output",
+    "aws_sso_logout",
 ];
 
 /// What every request of the stateless era carries.
@@ -100,10 +99,7 @@ fn tools_carry_their_annotations_and_what_clients_ask_for() {
     assert_eq!(exec["annotations"]["destructiveHint"], true);
     assert_eq!(exec["_meta"]["anthropic/maxResultSizeChars"], 100_000);
     assert_eq!(exec["_meta"]["anthropic/alwaysLoad"], true);
-    assert_eq!(
-        exec["inputSchema"]["required"],
-        json!(["accountId", "roleName", "command"])
-    );
+    assert_eq!(exec["inputSchema"]["additionalProperties"], false);
     assert!(exec["outputSchema"].is_null());
     let status = tool("aws_sso_status");
     assert_eq!(status["annotations"]["readOnlyHint"], true);
@@ -131,7 +127,9 @@ fn bad_arguments_are_a_tool_error_that_says_what_is_wrong() {
     assert_eq!(result["isError"], true);
     assert!(text(&result).starts_with("INVALID_ARGUMENT: accountId must be a string\n"));
     let result = shim.call("aws_sso_exec_command", json!({"command": "aws s3 ls"}));
-    assert!(text(&result).starts_with("INVALID_ARGUMENT: missing: accountId, roleName\n"));
+    assert!(text(&result).starts_with("DAEMON_UNREACHABLE: "));
+    let result = shim.call("aws_sso_exec_command", json!({"accountId": "1"}));
+    assert!(text(&result).starts_with("INVALID_ARGUMENT: missing: command (or args)\n"));
     let result = shim.call("aws_sso_status", json!({"wait": 1}));
     assert!(text(&result).starts_with("INVALID_ARGUMENT: unknown argument wait"));
 }
@@ -148,6 +146,9 @@ fn every_tool_says_what_to_do_when_the_daemon_cannot_start() {
             "aws_sso_ec2_exec_command" => {
                 json!({"accountId": "1", "roleName": "r", "command": "id", "instanceId": "i-1"})
             }
+            "aws_sso_job" => json!({"jobId": "job_1"}),
+            "aws_sso_output" => json!({"outputId": "out_1"}),
+            "aws_sso_logout" => json!({"confirm": true}),
             _ => json!({}),
         };
         let result = shim.call(tool, arguments);
@@ -233,15 +234,16 @@ fn what_the_command_line_cannot_mean_is_said_in_one_line() {
     let expected = format!("awsso-mcp {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 
-    let http = home
+    let port = home
         .command()
         .env("TRANSPORT_MODE", "http")
+        .env("PORT", "abc")
         .output()
         .unwrap();
-    assert_eq!(http.status.code(), Some(1));
+    assert_eq!(port.status.code(), Some(2));
     assert_eq!(
-        String::from_utf8(http.stderr).unwrap(),
-        "awsso-mcp: HTTP transport is not part of this version yet; unset TRANSPORT_MODE\n"
+        String::from_utf8(port.stderr).unwrap(),
+        "awsso-mcp: PORT is \"abc\"; it must be a number from 0 to 65535\n"
     );
     let unknown = home.command().arg("--port").output().unwrap();
     assert_eq!(unknown.status.code(), Some(2));

@@ -1,8 +1,11 @@
-use awsso_proto::v1::{Job, JobState, Problem};
+use awsso_proto::v1::{Job, JobState, Problem, Task, TaskState};
 use rmcp::model::CallToolResult;
 
 use super::*;
-use crate::output::Head;
+use crate::{
+    job::{Printed, Run},
+    output::Head,
+};
 
 fn task() -> Task {
     Task {
@@ -39,8 +42,11 @@ fn ended(task: Task, stdout: &str, stderr: &str) -> Run {
             tasks: vec![task],
             ..Job::default()
         },
-        stdout: head(stdout),
-        stderr: head(stderr),
+        printed: vec![Printed {
+            stdout: head(stdout),
+            stderr: head(stderr),
+            reshaped: None,
+        }],
         watched: Duration::from_secs(45),
     }
 }
@@ -97,8 +103,38 @@ fn a_cut_answer_says_so_and_where_the_rest_is() {
     );
     assert!(
         text.ends_with(
-            "| 20 of 5,000 chars shown | outputId out_1 | file /state/outputs/out_1.stdout]"
+            "| 20 of 5,000 chars shown | outputId out_1 | nextOffset 20 | file /state/outputs/out_1.stdout]"
         ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_cut_answer_links_the_whole_output() {
+    let link = |stdout: &str| {
+        let result = run(&ended(task(), stdout, ""), 20);
+        let content = serde_json::to_value(&result.content).unwrap();
+        content[1]["uri"].as_str().map(str::to_owned)
+    };
+    let uri = "aws-sso://output/out_1";
+    assert_eq!(link(&"line\n".repeat(9)).as_deref(), Some(uri));
+    assert_eq!(link("line\n"), None);
+}
+
+#[test]
+fn a_filtered_output_stands_in_place_of_what_was_printed() {
+    let mut filtered = ended(task(), &"long\n".repeat(1_000), "");
+    filtered.printed[0].reshaped = Some(Ok("[1]: x".into()));
+    let text = text_of(&run(&filtered, 100));
+    assert!(text.starts_with("[1]: x\n[exit 0 | "), "{text}");
+    assert!(!text.contains("chars shown"), "{text}");
+
+    let mut wrong = ended(task(), "no JSON\n", "");
+    let failure = Failure::new(Reason::InvalidArgument, "this is no JSON");
+    wrong.printed[0].reshaped = Some(Err(failure));
+    let text = text_of(&run(&wrong, 100));
+    assert!(
+        text.starts_with("no JSON\nfilter not applied: this is no JSON\n[exit 0"),
         "{text}"
     );
 }
@@ -128,6 +164,7 @@ fn a_running_command_is_no_error_and_names_its_job() {
     assert!(text.starts_with("so far\nstill running"), "{text}");
     assert!(text.contains("[running | 45 s | account"), "{text}");
     assert!(text.contains("| jobId job_1 |"), "{text}");
+    assert!(text.contains("Call aws_sso_job with jobId job_1"), "{text}");
     assert_eq!(result.is_error, Some(false));
 }
 

@@ -1,31 +1,40 @@
-//! `aws_sso_login`: starts or joins a login, shows the link to the person, and
-//! answers at once: the login goes on in the daemon, with or without this call.
+//! `aws_sso_login`: starts or joins a login and has the link shown to the person:
+//! by the client, where it can, or by opening a browser, never both. The login
+//! goes on in the daemon, with or without this call.
 
 use std::{sync::Arc, time::Duration};
 
 use awsso_proto::{
     Failure, Reason,
     browser::Browser,
+    error::key,
     v1::{
         LoginDone, LoginFlow, LoginPrompt, LoginRequest, LoginResponse, SessionRef,
         login_response::Event,
     },
 };
-use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{
+    CallToolResponse, CallToolResult, InputRequiredResult, JsonObject, Tool, ToolAnnotations,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tonic::Streaming;
 
 use super::prompt::{self, Prompt};
-use crate::{answer, arguments, call::Call};
+use crate::{
+    answer, arguments,
+    call::Call,
+    elicit::{self, Asked, Way},
+    job,
+};
 
 pub(super) const NAME: &str = "aws_sso_login";
 
 const DESCRIPTION: &str = "\
 Logs the person in to AWS IAM Identity Center (AWS SSO). Answers at once when the session is valid. \
-Otherwise it opens the person's browser and answers with state pending and a link, with flow device also \
-with a code: show them to the person, ask them to confirm the code, then call aws_sso_status with \
-waitSeconds. The link of flow browser works on this computer only; for a person who is elsewhere, call \
+Otherwise it has the person shown a link, by this client or by opening their browser. With state pending it \
+answers with the link, with flow device also with a code: show them to the person, ask them to confirm the code, \
+then call aws_sso_status with waitSeconds. The link of flow browser works on this computer only; for a person who is elsewhere, call \
 this with launchBrowser false. Calling this again joins the login in progress. No password or token ever \
 passes through this conversation.";
 
@@ -44,12 +53,12 @@ pub(super) fn tool() -> Tool {
                 "type": "boolean",
                 "description": "Log in anew although the session is valid.",
             },
-            "waitSeconds": wait_argument("Wait this long for the person to finish; 0 if left out."),
+            "waitSeconds": wait_argument("Wait this long for the person to finish; if left out 40 where this client shows the link, else 0."),
         }),
         &[],
     );
     let mut facts = prompt::schema();
-    facts["state"] = json!({"type": "string", "enum": ["logged_in", "pending"]});
+    facts["state"] = json!({"type": "string", "enum": ["logged_in", "pending", "declined"]});
     facts["session"] = json!({"type": "string"});
     facts["browserOpened"] = json!({"type": "boolean"});
     facts["expiresAt"] = json!({
@@ -86,8 +95,7 @@ struct Args {
     session: Option<String>,
     #[serde(default)]
     force: bool,
-    #[serde(default)]
-    wait_seconds: u64,
+    wait_seconds: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,7 +112,7 @@ pub(super) async fn call(
     call: &Call<'_>,
     schema: &JsonObject,
     arguments: JsonObject,
-) -> Result<CallToolResult, Failure> {
+) -> Result<CallToolResponse, Failure> {
     let args: Args = arguments::read(schema, arguments)?;
     let browser = Browser::find();
     let launch = args.launch_browser.unwrap_or(true);
@@ -116,26 +124,65 @@ pub(super) async fn call(
         } else {
             LoginFlow::Device.into()
         },
-        force: args.force,
+        // Whoever comes again wants the login that was begun.
+        force: args.force && call.round().is_none(),
+        only_join: call.round().is_some(),
         can_open_browser: launch && browser.is_here(),
+    };
+    let mut login = match Login::begin(call, request).await? {
+        Begun::Valid(done) => return Ok(logged_in(&done, false).into()),
+        Begun::Prompted(login) => login,
+    };
+    // A person who names a way gets that one.
+    let way = Way::of(call).filter(|_| args.launch_browser.is_none());
+    let wait = args.wait_seconds.map(Duration::from_secs);
+    if let Some(way) = way {
+        let patience = wait.unwrap_or(elicit::ROUND);
+        match elicit::show(call, way, &mut login, patience).await? {
+            Asked::Again(again) => return Ok(again.into()),
+            Asked::Done(done) => return Ok(logged_in(&done, false).into()),
+            Asked::Pending(prompt) => return Ok(pending(&prompt, Page::Shown).into()),
+            Asked::Declined(prompt) => return Ok(declined(&prompt).into()),
+            Asked::Nobody(_) => {}
+        }
+    }
+    // Whoever started a login that we join has opened a browser; a person who
+    // says so gets another, and so does one whose client showed nothing.
+    let first = login.prompt.clone();
+    let opened = launch
+        && (!first.joined || args.launch_browser == Some(true) || way.is_some())
+        && handed_over(browser, Prompt::from(&first).link()).await;
+    if let Some(done) = login.finished(call, wait.unwrap_or_default()).await? {
+        return Ok(logged_in(&done, opened).into());
+    }
+    let page = Page::of(opened && login.prompt == first, &login.prompt, browser);
+    Ok(pending(&login.prompt, page).into())
+}
+
+/// A login on the way to something else: what the client is to do now, or nothing
+/// when the person is logged in.
+pub(super) async fn on_the_way(
+    call: &Call<'_>,
+    arguments: &JsonObject,
+) -> Result<Option<InputRequiredResult>, Failure> {
+    let session = arguments.get("session").and_then(Value::as_str);
+    let request = LoginRequest {
+        session: Some(call.context().session(session.map(str::to_owned))),
+        only_join: call.round().is_some(),
+        can_open_browser: Browser::find().is_here(),
         ..LoginRequest::default()
     };
-    let mut events = follow(call, request).await?;
-    let first = match next(&mut events).await? {
-        Event::Done(done) => return Ok(logged_in(&done, false)),
-        Event::Prompt(prompt) => prompt,
+    let mut login = match Login::begin(call, request).await? {
+        Begun::Valid(_) => return Ok(None),
+        Begun::Prompted(login) => login,
     };
-    // Whoever started a login that we join has opened a browser; a person who
-    // says so gets another.
-    let opened = launch
-        && (!first.joined || args.launch_browser == Some(true))
-        && handed_over(browser, Prompt::from(&first).link()).await;
-    let wait = Duration::from_secs(args.wait_seconds);
-    let mut prompt = first.clone();
-    if let Some(done) = finished(call, &mut events, wait, &mut prompt).await? {
-        return Ok(logged_in(&done, opened));
-    }
-    Ok(pending(&prompt, opened && prompt == first, browser))
+    let prompt = match elicit::show(call, Way::Answer, &mut login, elicit::ROUND).await? {
+        Asked::Again(again) => return Ok(Some(again)),
+        Asked::Done(_) => return Ok(None),
+        Asked::Pending(prompt) | Asked::Declined(prompt) | Asked::Nobody(prompt) => prompt,
+    };
+    let failure = Failure::new(Reason::LoginRequired, "nobody has logged in yet");
+    Err(failure.with(key::SESSION, prompt.session))
 }
 
 /// Whether a browser took the link.
@@ -144,16 +191,56 @@ async fn handed_over(browser: Browser, link: &str) -> bool {
     opened.unwrap_or(true)
 }
 
-/// Joins the login in progress of a session, or starts one.
-async fn follow(
-    call: &Call<'_>,
-    request: LoginRequest,
-) -> Result<Streaming<LoginResponse>, Failure> {
-    call.ask(|client| {
-        let request = request.clone();
-        async move { client.session().login(request).await }
-    })
-    .await
+/// A login in progress that this call watches.
+pub(crate) struct Login {
+    /// What the person is to do. Another client may change it meanwhile.
+    pub prompt: LoginPrompt,
+    events: Streaming<LoginResponse>,
+}
+
+enum Begun {
+    Valid(LoginDone),
+    Prompted(Login),
+}
+
+impl Login {
+    /// Joins the login in progress of a session, or starts one.
+    async fn begin(call: &Call<'_>, request: LoginRequest) -> Result<Begun, Failure> {
+        let mut events = call
+            .ask(|client| {
+                let request = request.clone();
+                async move { client.session().login(request).await }
+            })
+            .await?;
+        Ok(match next(&mut events).await? {
+            Event::Done(done) => Begun::Valid(done),
+            Event::Prompt(prompt) => Begun::Prompted(Self { prompt, events }),
+        })
+    }
+
+    /// The end of the login.
+    pub(crate) async fn done(&mut self, call: &Call<'_>) -> Result<LoginDone, Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                event = next(&mut self.events) => match event? {
+                    Event::Done(done) => return Ok(done),
+                    Event::Prompt(changed) => self.prompt = changed,
+                },
+                () = call.cancelled().cancelled() => return Err(job::cancelled()),
+            }
+        }
+    }
+
+    /// The end of the login; `None` when it has not come in time.
+    pub(crate) async fn finished(
+        &mut self,
+        call: &Call<'_>,
+        wait: Duration,
+    ) -> Result<Option<LoginDone>, Failure> {
+        let done = tokio::time::timeout(wait, self.done(call)).await;
+        done.ok().transpose()
+    }
 }
 
 /// Waits until the login in progress of a session has ended, well or not.
@@ -167,34 +254,9 @@ pub(super) async fn joined(
         only_join: true,
         ..LoginRequest::default()
     };
-    let mut events = follow(call, request).await?;
-    let mut prompt = LoginPrompt::default();
-    finished(call, &mut events, wait, &mut prompt)
-        .await
-        .map(drop)
-}
-
-/// The end of the login; `None` when it has not come in time. Another client
-/// may change the prompt meanwhile.
-async fn finished(
-    call: &Call<'_>,
-    events: &mut Streaming<LoginResponse>,
-    wait: Duration,
-    prompt: &mut LoginPrompt,
-) -> Result<Option<LoginDone>, Failure> {
-    let done = async {
-        loop {
-            match next(events).await? {
-                Event::Done(done) => return Ok(Some(done)),
-                Event::Prompt(changed) => *prompt = changed,
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        done = done => done,
-        () = tokio::time::sleep(wait) => Ok(None),
-        () = call.cancelled().cancelled() => Ok(None),
+    match Login::begin(call, request).await? {
+        Begun::Valid(_) => Ok(()),
+        Begun::Prompted(mut login) => login.finished(call, wait).await.map(drop),
     }
 }
 
@@ -238,14 +300,63 @@ fn logged_in(done: &LoginDone, browser_opened: bool) -> CallToolResult {
     )
 }
 
-fn pending(prompt: &LoginPrompt, browser_opened: bool, browser: Browser) -> CallToolResult {
+/// Who has shown the page to the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    /// We opened a browser.
+    Opened,
+    /// The client was asked to.
+    Shown,
+    /// Another client, when it started the login.
+    Joined,
+    NoDisplay,
+    Nobody,
+}
+
+impl Page {
+    fn of(opened: bool, prompt: &LoginPrompt, browser: Browser) -> Self {
+        match (opened, prompt.joined, browser) {
+            (true, ..) => Self::Opened,
+            (false, true, _) => Self::Joined,
+            (false, false, Browser::Nowhere) => Self::NoDisplay,
+            (false, false, Browser::Somewhere | Browser::Here) => Self::Nobody,
+        }
+    }
+
+    fn line(self) -> &'static str {
+        match self {
+            Self::Opened => "The browser has been opened.",
+            Self::Shown => "The person was shown the link and has not finished yet.",
+            Self::Joined => "This login was started earlier; its page may be open already.",
+            Self::NoDisplay => "No browser has been opened: there is no display here.",
+            Self::Nobody => "No browser has been opened.",
+        }
+    }
+}
+
+/// The person does not want this link opened; nothing else is.
+fn declined(prompt: &LoginPrompt) -> CallToolResult {
+    let text = format!(
+        "The login to {} was declined. Ask the person how to go on: call aws_sso_login with launchBrowser true to \
+         open their browser, or with launchBrowser false for a link and a code, or let them run `awsso login` in a \
+         terminal.",
+        prompt.session
+    );
+    answer::facts(
+        text,
+        &Facts {
+            state: "declined",
+            session: prompt.session.clone(),
+            browser_opened: false,
+            prompt: Prompt::default(),
+        },
+    )
+}
+
+fn pending(prompt: &LoginPrompt, page: Page) -> CallToolResult {
     let person = Prompt::from(prompt);
-    let page = match (browser_opened, prompt.joined, browser) {
-        (true, ..) => "The browser has been opened.",
-        (false, true, _) => "This login was started earlier; its page may be open already.",
-        (false, false, Browser::Nowhere) => "No browser has been opened: there is no display here.",
-        (false, false, Browser::Somewhere | Browser::Here) => "No browser has been opened.",
-    };
+    let browser_opened = page == Page::Opened;
+    let page = page.line();
     let mut text = format!(
         "Login pending for {}. {page}\n\
          Ask the person to {}, then call aws_sso_status with waitSeconds 45.",
@@ -297,7 +408,7 @@ mod tests {
             joined: false,
             flow: LoginFlow::Device.into(),
         };
-        let result = pending(&prompt, false, Browser::Nowhere);
+        let result = pending(&prompt, Page::NoDisplay);
         assert_eq!(
             text(&result),
             "Login pending for corp. No browser has been opened: there is no display here.\n\
@@ -328,7 +439,7 @@ mod tests {
             flow: LoginFlow::Browser.into(),
             ..LoginPrompt::default()
         };
-        let result = pending(&prompt, true, Browser::Here);
+        let result = pending(&prompt, Page::Opened);
         assert_eq!(
             text(&result),
             "Login pending for corp. The browser has been opened.\n\

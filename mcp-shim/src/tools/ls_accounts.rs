@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 
 use crate::{answer, arguments, call::Call};
 
-pub(super) const NAME: &str = "aws_sso_ls_accounts";
+pub(crate) const NAME: &str = "aws_sso_ls_accounts";
 
 /// Characters of data in one answer.
 const ANSWER_CHARS: usize = 20_000;
@@ -129,7 +129,7 @@ pub(super) async fn call(
         ..ListAccountsRequest::default()
     };
     let mut listing = Listing::default();
-    match timeout_at(call.deadline, list(call, request, &mut listing)).await {
+    match timeout_at(call.deadline(None), list(call, request, &mut listing)).await {
         Ok(listed) => listed?,
         Err(_) if listing.accounts.is_empty() => {
             return Err(Failure::new(

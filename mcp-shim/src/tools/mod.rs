@@ -1,17 +1,28 @@
 //! The tools: one file each, with its definition and its work.
 
+mod command;
 mod ec2_exec_command;
 mod exec_command;
-mod login;
+mod job;
+pub(crate) mod login;
+mod logout;
 mod ls_accounts;
+mod output;
 mod prompt;
+mod reshape;
 mod status;
 
 use awsso_proto::{Failure, Reason};
-use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use crate::{call::Call, elicit};
+
+pub(crate) use command::MOST_CHARS;
+pub(crate) use job::NAME as JOB;
+pub(crate) use ls_accounts::NAME as LS_ACCOUNTS;
+pub(crate) use output::NAME as OUTPUT;
+pub(crate) use status::NAME as STATUS;
 
 /// Always in the same order, whatever has been called before.
 pub(crate) fn list() -> Vec<Tool> {
@@ -21,27 +32,72 @@ pub(crate) fn list() -> Vec<Tool> {
         ls_accounts::tool(),
         exec_command::tool(),
         ec2_exec_command::tool(),
+        job::tool(),
+        output::tool(),
+        logout::tool(),
     ]
 }
 
-/// Calls a tool of the list.
+/// Calls a tool of the list. Where a login is required and the client can show a
+/// link, that is what it is asked to do, and the tool goes on after the login.
 pub(crate) async fn call(
+    call: &Call<'_>,
+    tool: &Tool,
+    arguments: JsonObject,
+) -> Result<CallToolResponse, Failure> {
+    if tool.name == login::NAME {
+        return login::call(call, &tool.input_schema, arguments).await;
+    }
+    let can_ask = elicit::Way::of(call) == Some(elicit::Way::Answer);
+    if call.round().is_none() || !can_ask {
+        let answered = run(call, tool, arguments.clone()).await;
+        match answered {
+            Err(failure) if can_ask && needs_login(&failure) => {}
+            answered => return answered.map(Into::into),
+        }
+    }
+    match login::on_the_way(call, &arguments).await? {
+        Some(again) => Ok(again.into()),
+        None => run(call, tool, arguments).await.map(Into::into),
+    }
+}
+
+fn needs_login(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::LoginRequired | Reason::LoginExpired)
+}
+
+async fn run(
     call: &Call<'_>,
     tool: &Tool,
     arguments: JsonObject,
 ) -> Result<CallToolResult, Failure> {
     let schema = tool.input_schema.as_ref();
     match tool.name.as_ref() {
-        login::NAME => login::call(call, schema, arguments).await,
         status::NAME => status::call(call, schema, arguments).await,
         ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
         exec_command::NAME => exec_command::call(call, schema, arguments).await,
         ec2_exec_command::NAME => ec2_exec_command::call(call, schema, arguments).await,
+        job::NAME => job::call(call, schema, arguments).await,
+        output::NAME => output::call(call, schema, arguments).await,
+        logout::NAME => logout::call(call, schema, arguments).await,
         other => Err(Failure::new(
             Reason::Internal,
             format!("{other} is listed and cannot be called"),
         )),
     }
+}
+
+/// What a tool answers in words.
+pub(crate) async fn text(
+    called: &Call<'_>,
+    name: &str,
+    arguments: JsonObject,
+) -> Result<String, Failure> {
+    let missing = || Failure::new(Reason::Internal, format!("there is no tool {name}"));
+    let tool = list().into_iter().find(|tool| tool.name == name);
+    let answer = run(called, &tool.ok_or_else(missing)?, arguments).await?;
+    let texts = answer.content.iter().filter_map(ContentBlock::as_text);
+    Ok(texts.map(|block| block.text.as_str()).collect())
 }
 
 /// Claude Code: the definition is always in front of the model.
@@ -53,10 +109,8 @@ fn always_loaded() -> MetaObject {
 
 /// Claude Code: an answer of this size reaches the model whole.
 fn long_answers(mut meta: MetaObject) -> MetaObject {
-    meta.0.insert(
-        "anthropic/maxResultSizeChars".into(),
-        json!(exec_command::MOST_CHARS),
-    );
+    meta.0
+        .insert("anthropic/maxResultSizeChars".into(), json!(MOST_CHARS));
     meta
 }
 
@@ -91,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tools_are_the_five_of_the_contract() {
+    fn the_tools_come_in_their_order_and_are_few() {
         let names: Vec<_> = list().into_iter().map(|tool| tool.name).collect();
         assert_eq!(
             names,
@@ -101,6 +155,9 @@ mod tests {
                 "aws_sso_ls_accounts",
                 "aws_sso_exec_command",
                 "aws_sso_ec2_exec_command",
+                "aws_sso_job",
+                "aws_sso_output",
+                "aws_sso_logout",
             ]
         );
     }

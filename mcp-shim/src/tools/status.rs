@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{answer, arguments, call::Call};
 
-pub(super) const NAME: &str = "aws_sso_status";
+pub(crate) const NAME: &str = "aws_sso_status";
 
 const DESCRIPTION: &str = "\
 Tells whether the person is logged in to AWS SSO, until when, and whether a login is pending, for every \

@@ -3,7 +3,8 @@
 //!
 //! The command decides the script: `aws hang` prints a line and runs until it
 //! is finished or cancelled, `aws big` prints 3,000,000 characters, `aws denied`
-//! is denied; every other prints its own command line.
+//! is denied; every other prints its own command line. A selection of accounts
+//! has a task for each; what was printed to stdout is stored, under the job's id.
 
 use std::{
     collections::HashMap,
@@ -60,6 +61,8 @@ struct Script {
 #[derive(Clone)]
 struct Job {
     command: String,
+    /// Of a selection.
+    accounts: Vec<String>,
     state: watch::Sender<v1::JobState>,
 }
 
@@ -287,7 +290,10 @@ impl v1::session_server::Session for Script {
         &self,
         _: tonic::Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
-        Err(Status::unimplemented(""))
+        self.logged_in.send_replace(false);
+        Ok(Response::new(v1::LogoutResponse {
+            sessions: vec!["corp".into()],
+        }))
     }
 }
 
@@ -336,21 +342,32 @@ impl Job {
             JobState::Failed => (TaskState::Denied, Some(254)),
             _ => (TaskState::Cancelled, None),
         };
+        let printed = self.output().concat().len() as u64;
+        let one = v1::Task {
+            account_id: "111122223333".into(),
+            account_name: "production".into(),
+            role_name: "ReadOnly".into(),
+            region: "eu-west-1".into(),
+            state: task.into(),
+            exit_code,
+            output_id: id.replace("job", "out"),
+            output_path: format!("/state/outputs/{}", id.replace("job", "out")),
+            stdout_bytes: printed,
+            other_roles: vec!["Admin".into()],
+            ..v1::Task::default()
+        };
+        let of_account = |account: &String| v1::Task {
+            account_id: account.clone(),
+            account_name: String::new(),
+            ..one.clone()
+        };
         v1::Job {
             id: id.into(),
             state: state.into(),
-            tasks: vec![v1::Task {
-                account_id: "111122223333".into(),
-                account_name: "production".into(),
-                role_name: "ReadOnly".into(),
-                region: "eu-west-1".into(),
-                state: task.into(),
-                exit_code,
-                output_id: "out_1".into(),
-                output_path: "/state/outputs/out_1".into(),
-                other_roles: vec!["Admin".into()],
-                ..v1::Task::default()
-            }],
+            tasks: match self.accounts.as_slice() {
+                [] => vec![one],
+                several => several.iter().map(of_account).collect(),
+            },
             ..v1::Job::default()
         }
     }
@@ -362,6 +379,15 @@ impl Job {
             "aws denied" => vec![],
             command => vec![format!("{command}\n")],
         }
+    }
+}
+
+impl Script {
+    fn stored(&self, output_id: &str) -> Result<Vec<u8>, Status> {
+        let jobs = self.jobs.lock().unwrap();
+        let job = jobs.get(&output_id.replace("out", "job"));
+        let job = job.ok_or_else(|| Failure::new(Reason::NotFound, "no such output"))?;
+        Ok(job.output().concat().into_bytes())
     }
 }
 
@@ -380,8 +406,10 @@ impl v1::jobs_server::Jobs for Script {
             Some(Work::Ssm(work)) => work.command.clone(),
             None => return Err(Failure::new(Reason::InvalidArgument, "no work").into()),
         };
+        let selection = request.selection.clone().unwrap_or_default();
         let job = Job {
             command,
+            accounts: selection.accounts,
             state: watch::Sender::new(v1::JobState::Running),
         };
         let mut jobs = self.jobs.lock().unwrap();
@@ -397,13 +425,21 @@ impl v1::jobs_server::Jobs for Script {
         request: tonic::Request<v1::WatchJobRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         use v1::{OutputChunk, OutputStream, watch_job_response::Event};
-        let id = request.into_inner().job_id;
-        let job = self.jobs.lock().unwrap()[&id].clone();
+        let request = request.into_inner();
+        let id = request.job_id;
+        let job = self.jobs.lock().unwrap().get(&id).cloned();
+        let job = job.ok_or_else(|| Failure::new(Reason::NotFound, "no such job"))?;
         self.asked.send(Asked::Watch).unwrap();
         Ok(Response::new(stream(async move |answers| {
             let answer = |event| Ok(v1::WatchJobResponse { event: Some(event) });
+            answers.send(answer(Event::Job(job.told(&id)))).await.ok()?;
             let mut offset = 0;
-            for text in job.output() {
+            let output = if request.without_output {
+                vec![]
+            } else {
+                job.output()
+            };
+            for text in output {
                 let chunk = OutputChunk {
                     task: 0,
                     stream: OutputStream::Stdout.into(),
@@ -437,7 +473,8 @@ impl v1::jobs_server::Jobs for Script {
         request: tonic::Request<v1::CancelJobRequest>,
     ) -> Result<Response<v1::CancelJobResponse>, Status> {
         let id = request.into_inner().job_id;
-        let job = self.jobs.lock().unwrap()[&id].clone();
+        let job = self.jobs.lock().unwrap().get(&id).cloned();
+        let job = job.ok_or_else(|| Failure::new(Reason::NotFound, "no such job"))?;
         job.state.send_replace(v1::JobState::Cancelled);
         let told = job.told(&id);
         self.asked.send(Asked::Cancel(id)).unwrap();
@@ -446,15 +483,40 @@ impl v1::jobs_server::Jobs for Script {
 
     async fn read_output(
         &self,
-        _: tonic::Request<v1::ReadOutputRequest>,
+        request: tonic::Request<v1::ReadOutputRequest>,
     ) -> Result<Response<v1::ReadOutputResponse>, Status> {
-        Err(Status::unimplemented(""))
+        let request = request.into_inner();
+        let output = match request.stream() {
+            v1::OutputStream::Stderr => vec![],
+            _ => self.stored(&request.output_id)?,
+        };
+        let rest = output.get(usize::try_from(request.offset).unwrap()..);
+        let rest = rest.unwrap_or_default();
+        let most = usize::try_from(request.max_bytes).unwrap();
+        Ok(Response::new(v1::ReadOutputResponse {
+            data: rest[..rest.len().min(most)].to_vec(),
+            offset: request.offset,
+            total_bytes: output.len() as u64,
+        }))
     }
 
+    /// Every question has its own text for an answer.
     async fn query_output(
         &self,
-        _: tonic::Request<v1::QueryOutputRequest>,
+        request: tonic::Request<v1::QueryOutputRequest>,
     ) -> Result<Response<v1::QueryOutputResponse>, Status> {
-        Err(Status::unimplemented(""))
+        use v1::query_output_request::Query;
+        let request = request.into_inner();
+        self.stored(&request.output_id)?;
+        let data = match request.query {
+            Some(Query::Grep(text)) => format!("lines with {text}\n"),
+            Some(Query::Jq(_)) => "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n".to_owned(),
+            Some(Query::Tail(lines)) => format!("the last {lines}\n"),
+            None => return Err(Failure::new(Reason::InvalidArgument, "no question").into()),
+        };
+        Ok(Response::new(v1::QueryOutputResponse {
+            data: data.into_bytes(),
+            truncated: false,
+        }))
     }
 }

@@ -120,6 +120,11 @@ impl Shim {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// Answers a request of the shim.
+    pub(crate) fn reply(&mut self, request: &Value, result: Value) {
+        self.write(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}));
+    }
+
     /// Closes stdin and waits for the end.
     pub(crate) fn end(&mut self) -> Option<i32> {
         self.stdin = None;

@@ -1,6 +1,9 @@
 //! The figures themselves: each one starts real programs, and gives rows of the table.
 
-use std::{os::unix::fs::symlink, os::unix::net::UnixListener, path::Path, process::Command};
+use std::{
+    os::unix::fs::symlink, os::unix::net::UnixListener, path::Path, process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use awsso_e2e::{
@@ -18,6 +21,7 @@ use crate::{
 
 pub const EMPTY: &str = "awsso-bench-empty";
 const RAW: &str = "awsso-bench-raw";
+const BARE: &str = "awsso-bench-mcp";
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -70,34 +74,79 @@ pub fn shim(world: &mut World, rounds: usize) -> anyhow::Result<[Row; 2]> {
     let pairs = in_turns(
         rounds,
         world,
-        |world| {
-            let mut shim = Talker::start(&mut program(world, "awsso-mcp"))?;
-            shim.tell(INITIALIZE)?;
-            let line = shim.read()?;
-            let took = shim.started.elapsed();
-            shim.end()?;
-            ensure!(line.contains("serverInfo"), "awsso-mcp said {line:?}");
-            Ok(took)
-        },
+        |world| first_answer(world, "awsso-mcp"),
         |world| whole(&mut program(world, EMPTY)),
     )?;
-    let mut shim = Talker::start(&mut program(world, "awsso-mcp"))?;
-    shim.tell(INITIALIZE)?;
-    shim.read()?;
-    shim.tell(INITIALIZED)?;
-    shim.tell(STATUS)?;
-    let answer = shim.read()?;
-    let held = resident(shim.child.id());
-    shim.end()?;
-    ensure!(answer.contains("active"), "awsso-mcp said {answer:?}");
+    let held = after_one_call(world, "awsso-mcp")?;
     Ok([
         Row::ratio(
             "awsso-mcp, start to initialize, to an empty program",
             &pairs,
             4.0,
         ),
-        Row::memory("awsso-mcp, resident after one call", held?, 8.0),
+        Row::memory("awsso-mcp, resident after one call", held, 8.0),
     ])
+}
+
+/// The shim beside the least that an MCP server can be.
+pub fn shim_beside_a_bare_server(world: &mut World, rounds: usize) -> anyhow::Result<[Row; 2]> {
+    let pairs = in_turns(
+        rounds,
+        world,
+        |world| first_answer(world, "awsso-mcp"),
+        |world| first_answer(world, BARE),
+    )?;
+    let ours = after_one_call(world, "awsso-mcp")?;
+    let bare = after_one_call(world, BARE)?;
+    let bar = 2.0;
+    Ok([
+        Row::ratio(
+            "awsso-mcp, start to the first answer, to a bare server",
+            &pairs,
+            bar,
+        ),
+        Row::figure(
+            "awsso-mcp, resident after one call, to a bare server",
+            [
+                format!("{ours:.1} MiB"),
+                format!("{bare:.1} MiB"),
+                format!("{:.2} x", ours / bare),
+                format!("<= {bar} x"),
+            ],
+            ours / bare <= bar,
+        ),
+    ])
+}
+
+/// From the start of a server to its answer to the handshake.
+fn first_answer(world: &World, name: &str) -> anyhow::Result<Duration> {
+    let mut server = Talker::start(&mut program(world, name))?;
+    server.tell(INITIALIZE)?;
+    let line = server.read()?;
+    let took = server.started.elapsed();
+    server.end()?;
+    ensure!(line.contains("serverInfo"), "{name} said {line:?}");
+    Ok(took)
+}
+
+/// What a server holds then, in MiB.
+fn after_one_call(world: &World, name: &str) -> anyhow::Result<f64> {
+    let server = one_call(world, name)?;
+    let held = resident(server.child.id());
+    server.end()?;
+    held
+}
+
+/// A server that has been shaken hands with and has answered one call.
+fn one_call(world: &World, name: &str) -> anyhow::Result<Talker> {
+    let mut server = Talker::start(&mut program(world, name))?;
+    server.tell(INITIALIZE)?;
+    server.read()?;
+    server.tell(INITIALIZED)?;
+    server.tell(STATUS)?;
+    let answer = server.read()?;
+    ensure!(answer.contains("active"), "{name} said {answer:?}");
+    Ok(server)
 }
 
 /// How long a person waits for `awsso status`, beside a client that only moves the same bytes.

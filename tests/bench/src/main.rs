@@ -1,11 +1,12 @@
 //! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
 //! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
 //!
-//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | fanout | fleet | idle | outputs | lifetimes]
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | fanout | fleet | idle | outputs | tokens | lifetimes]
 //!
 //! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second. `fanout`: one AWS CLI command in 200
 //! accounts, beside xargs. `fleet` takes half a minute: 1,000 instances in one SSM job. `idle` takes two minutes: memory
 //! with a large organisation, and a minute in which nothing happens. `outputs`: 100 MB from one command, stored and read back.
+//! `tokens`: what ten of AWS's answers cost a model, counted in tokens.
 //! `lifetimes` takes four, and does assert: SDKs and the AWS CLI get through three lifetimes of their credentials. It needs
 //! the AWS CLI and boto3 as `tests/check` installs them (`PATH`, `AWSSO_TEST_PYTHON`), and npm for the SDK for JavaScript.
 
@@ -20,6 +21,7 @@ mod program;
 mod recording;
 mod scale;
 mod table;
+mod tokens;
 
 use std::io::{self, Write as _};
 
@@ -46,9 +48,10 @@ async fn main() -> anyhow::Result<()> {
         Some("fleet") => return Ok(table::print(&mut out, &fleet::rows().await?)?),
         Some("idle") => return Ok(table::print(&mut out, &idle::rows().await?)?),
         Some("outputs") => return Ok(table::print(&mut out, &outputs::rows().await?)?),
+        Some("tokens") => return tokens::run(&mut out).await,
         Some("lifetimes") => return lifetimes::run(&mut out).await,
         Some(rounds) => rounds.parse().context(
-            "ROUNDS is a number, or one of the words scale, fanout, fleet, idle, outputs, lifetimes",
+            "ROUNDS is a number, or one of the words scale, fanout, fleet, idle, outputs, tokens, lifetimes",
         )?,
         None => ROUNDS,
     };
@@ -56,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
     let mut world = World::logged_in().await;
     rows.push(figures::daemon_memory(&world).await?);
     rows.extend(figures::shim(&mut world, rounds)?);
+    rows.extend(figures::shim_beside_a_bare_server(&mut world, rounds)?);
     rows.push(figures::status(&mut world, rounds)?);
     rows.push(figures::exec_command(&mut world, rounds)?);
     table::print(&mut out, &rows)?;

@@ -70,6 +70,17 @@ impl Background {
         self.stderr.finds("a link", link, &self.shown).await
     }
 
+    /// Waits until a line of stderr holds this; the line.
+    pub async fn line(&self, wanted: &str) -> String {
+        let line = |text: &str| {
+            let mut whole = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            whole.find(|line| line.contains(wanted)).map(str::to_owned)
+        };
+        self.stderr.finds(wanted, line, &self.shown).await
+    }
+
     /// Waits until a line of stdout is a JSON document that fits.
     pub async fn document(&self, wanted: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let fitting = |text: &str| {
