@@ -62,7 +62,12 @@ fn next_step(failure: &Failure) -> String {
             "This computer's policy does not allow it. Tell the person; do not look for a way around.".into()
         }
         Reason::ApprovalRequired => {
-            "A person must approve it first: ask them to run `awsso approvals list` in a terminal.".into()
+            let id = failure.metadata.get(key::APPROVAL);
+            format!(
+                "Tell the person what you want to do and why, and that they can approve it in a terminal of their own: \
+                 awsso approvals approve {}. Then call this again, unchanged.",
+                id.map_or("ID", String::as_str)
+            )
         }
         Reason::NotFound => match failure.roles().as_slice() {
             [] => hinted("Call aws_sso_ls_accounts to see which accounts and roles there are."),
