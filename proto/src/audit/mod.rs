@@ -5,7 +5,7 @@
 //! Each line of `audit.jsonl` is a JSON object that holds its number and the
 //! SHA-256 of the line before it. A full file is renamed after the number of its
 //! first line, and the chain goes on in the next one. `audit.head` holds the number
-//! and the digest of the last line: it anchors the end. It is replaced after its
+//! and the digest of the last line: it anchors the end. It is written after its
 //! lines are on disk, so a daemon that is killed leaves at most lines that the head
 //! does not know yet, or half a line.
 //!

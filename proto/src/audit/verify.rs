@@ -7,7 +7,7 @@ use std::{
 
 use super::{Chain, HEADLESS, Head, Line, digest, files, head};
 
-/// A daemon may begin a new file meanwhile: then it is read once more.
+/// A daemon may write meanwhile, or begin a new file: then it is read once more.
 const TRIES: usize = 5;
 
 /// What a log was found to be.
@@ -70,12 +70,16 @@ impl fmt::Display for Finding {
 
 /// Reads and checks all lines of the log in this folder.
 pub fn verify(state: &Path) -> io::Result<Report> {
+    let mut last = None;
     for _ in 1..TRIES {
         let before = files(state)?;
-        let report = check(state, &before);
-        if files(state)? == before {
-            return report;
+        let report = check(state, &before)?;
+        // What is wrong stays wrong; what was just being written does not.
+        let again = report.tampered.is_some() && last.as_ref() != Some(&report);
+        if files(state)? == before && !again {
+            return Ok(report);
         }
+        last = Some(report);
     }
     check(state, &files(state)?)
 }
@@ -217,7 +221,7 @@ impl Check {
             }
             Ok(_) => {}
             // Neither a line nor a head: nothing has been written.
-            Err(_) if self.report.lines == 0 && self.report.files == 0 => {}
+            Err(_) if self.report.lines == 0 => {}
             Err(why) => {
                 let why = format!("{why}, so the end of the log may have been cut off");
                 self.finds(&head(state), 0, &why);

@@ -234,14 +234,7 @@ async fn a_daemon_that_is_killed_at_any_moment_leaves_a_log_that_verifies() {
     let world = World::logged_in().await;
     let aws = world.fake_aws("echo out");
     for round in 0..6_u32 {
-        // The one that was killed may still be on its way out.
-        let pid = loop {
-            let started = world.awsso(&["daemon", "start"]).await;
-            let status = world.awsso(&["daemon", "status", "--json"]).await;
-            if started.code == Some(0) && status.code == Some(0) {
-                break u32::try_from(status.json()["pid"].as_u64().unwrap()).unwrap();
-            }
-        };
+        let pid = running(&world).await;
         let runs: Vec<_> = (0..6).map(|_| aws.start("aws x")).collect();
         // Each round a little further into the work.
         for run in runs.iter().take(usize::try_from(round).unwrap()) {
@@ -253,12 +246,24 @@ async fn a_daemon_that_is_killed_at_any_moment_leaves_a_log_that_verifies() {
         }
         let _ = verify(&world).await.code(0);
     }
+    running(&world).await;
     let _ = world.awsso(&["logout"]).await.ok();
     logged(&world, "the logout", |line| {
         line["verb"] == "Session.Logout"
     })
     .await;
     let _ = verify(&world).await.code(0);
+}
+
+/// A daemon, once the one that was killed is not on its way out any more.
+async fn running(world: &World) -> u32 {
+    loop {
+        let started = world.awsso(&["daemon", "start"]).await;
+        let status = world.awsso(&["daemon", "status", "--json"]).await;
+        if started.code == Some(0) && status.code == Some(0) {
+            break u32::try_from(status.json()["pid"].as_u64().unwrap()).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::{
 
 use awsso_proto::{
     audit::{self, Chain, Entry, Head, Line, Who},
-    disk, ipc,
+    ipc,
 };
 use tracing::warn;
 
@@ -19,9 +19,11 @@ const FULL: u64 = 8 << 20;
 const KEEP: usize = 8;
 /// Where the last line is looked for: no line is as long.
 const TAIL: u64 = 1 << 20;
+/// The head is replaced in its place, in one piece of one length within one sector:
+/// a daemon that is killed leaves the old one or the new one.
+const HEAD_LENGTH: usize = 200;
 
-/// The log of a state folder. Opened when there is something to write, and again
-/// after an error.
+/// The log of a state folder. Opened again after an error.
 #[derive(Debug)]
 pub(super) struct Log {
     state: PathBuf,
@@ -32,6 +34,7 @@ pub(super) struct Log {
 #[derive(Debug)]
 struct Open {
     file: File,
+    head: File,
     size: u64,
     chain: Chain,
     /// The number of the file's first line.
@@ -53,12 +56,18 @@ impl Log {
         }
     }
 
+    /// Goes on where the last daemon ended.
+    pub(super) fn open(&mut self, now: &str) -> io::Result<()> {
+        self.open = Some(Open::new(&self.state, now)?);
+        Ok(())
+    }
+
     /// On return they are on disk.
     pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         // After an error nobody knows where the file ends.
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Open::new(&self.state, entries.first())?,
+            None => Open::new(&self.state, entries.first().map_or("", |entry| &entry.at))?,
         };
         let mut text = String::new();
         for entry in entries {
@@ -67,7 +76,7 @@ impl Log {
         open.file.write_all(text.as_bytes())?;
         open.file.sync_data()?;
         open.size += text.len() as u64;
-        open.anchor(&self.state)?;
+        open.anchor()?;
         if open.size >= self.full {
             open = open.rotate(&self.state)?;
         }
@@ -77,13 +86,12 @@ impl Log {
 }
 
 impl Open {
-    /// Goes on where the last daemon ended. `next` is about to be written: what a
-    /// line on the log itself has its time from.
-    fn new(state: &Path, next: Option<&Entry>) -> io::Result<Self> {
+    /// What was found is told in lines of the log itself.
+    fn new(state: &Path, now: &str) -> io::Result<Self> {
         ipc::private_dir(state).map_err(|failure| io::Error::other(failure.message))?;
         let mut open = Self::at_the_end(state)?;
         let says = |what: &'static str, message: String| Entry {
-            at: next.map(|next| next.at.clone()).unwrap_or_default(),
+            at: now.to_owned(),
             who: Who {
                 kind: "daemon".into(),
                 ..Who::default()
@@ -110,7 +118,6 @@ impl Open {
                     let oldest = audit::files(state)?.first().and_then(|(first, _)| *first);
                     open.first = oldest.unwrap_or(open.begins);
                 }
-                open.anchor(state)?;
             }
             Some(head) => {
                 open.first = head.first;
@@ -143,6 +150,8 @@ impl Open {
             open.file.write_all(line.as_bytes())?;
             open.size += line.len() as u64;
         }
+        open.file.sync_data()?;
+        open.anchor()?;
         Ok(open)
     }
 
@@ -158,6 +167,11 @@ impl Open {
             begins: 1,
             first: 1,
             file: file.try_clone()?,
+            head: ipc::private_file()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(audit::head(state))?,
         };
         if open.size > 0 {
             let mut start = vec![0; usize::try_from(open.size.min(TAIL)).unwrap_or_default()];
@@ -203,10 +217,13 @@ impl Open {
         Ok((from, tail))
     }
 
-    fn anchor(&self, state: &Path) -> io::Result<()> {
+    fn anchor(&mut self) -> io::Result<()> {
         let head = Head::new(self.first, &self.chain);
-        let text = serde_json::to_vec(&head).expect("texts and numbers are JSON");
-        disk::replace(&audit::head(state), &text)
+        let mut text = serde_json::to_vec(&head).expect("texts and numbers are JSON");
+        text.resize(HEAD_LENGTH, b' ');
+        self.head.seek(SeekFrom::Start(0))?;
+        self.head.write_all(&text)?;
+        self.head.sync_data()
     }
 
     /// A new file; the oldest go, after the head says so.
@@ -219,7 +236,7 @@ impl Open {
             .collect();
         if let Some(gone) = old.len().checked_sub(KEEP).filter(|gone| *gone > 0) {
             self.first = old[gone].0;
-            self.anchor(state)?;
+            self.anchor()?;
             for (_, path) in &old[..gone] {
                 std::fs::remove_file(path)?;
             }

@@ -105,15 +105,19 @@ pub struct Writer {
 impl Audit {
     /// In the state folder.
     pub fn open(state: &Path, clock: Clock, redactor: Redactor) -> (Self, Writer) {
+        let mut log = Log::new(state.to_owned());
+        let opened = log.open(&rfc3339(clock.now()));
+        if let Err(error) = &opened {
+            warn!(%error, "the audit log cannot be opened");
+        }
         let audit = Self(Arc::new(Inner {
             clock,
             redactor,
             queue: Mutex::default(),
             more: Notify::new(),
-            broken: AtomicBool::new(false),
+            broken: AtomicBool::new(opened.is_err()),
             end: CancellationToken::new(),
         }));
-        let log = Log::new(state.to_owned());
         let task = tokio::spawn(audit.clone().write(log));
         (audit.clone(), Writer { audit, task })
     }

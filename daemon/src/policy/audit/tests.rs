@@ -27,12 +27,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(
-            dir.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o700),
-        )
-        .unwrap();
+        Self::of(Self::private())
+    }
+
+    fn of(dir: tempfile::TempDir) -> Self {
         let seconds = Seconds::default();
         let clock = Clock::of(
             SharedTimeSource::new(seconds.clone()),
@@ -154,12 +152,15 @@ async fn the_same_keys_are_one_counted_line_a_minute_and_role() {
 async fn agents_are_refused_while_the_log_cannot_be_written() {
     let world = World::new();
     assert!(world.audit.admit_agent().is_ok());
+    world.writer.finish().await;
     let file = audit::current(world.dir.path());
+    std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
+    let world = World::of(world.dir);
+    assert!(world.audit.admit_agent().is_err());
     drop(world.note(How::Always, "Jobs.Start"));
-    while world.audit.admit_agent().is_ok() {
-        tokio::task::yield_now().await;
-    }
+    tokio::task::yield_now().await;
+    assert!(world.audit.admit_agent().is_err());
     std::fs::remove_dir(&file).unwrap();
     drop(world.note(How::Always, "Jobs.Cancel"));
     while world.audit.admit_agent().is_err() {

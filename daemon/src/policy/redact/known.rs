@@ -2,7 +2,7 @@
 //! [`WINDOW`] letters, hashed with a key of this process. Nothing of a secret
 //! is kept, so nothing has to be zeroed when it goes.
 //!
-//! They are looked for in all that a text can be read as ([`letters`](super::letters)).
+//! They are looked for in all that a text can be read as ([`letters`]).
 //! So a secret is found as it is, in Base64, URL-encoded and JSON-escaped, whole
 //! or in part: of a key every part of 19 letters, of a token every part of 31, up
 //! to the last 3 or 15 letters of a part. Who turns a secret into hexadecimal,

@@ -1,10 +1,10 @@
 //! All that a text can be read as, by those who look for a secret in it. Pure.
 //!
-//! *Canonical* letters are those that secrets are made of, in rows: line breaks
-//! are passed over (`base64` breaks its lines), `%2F`, `\u002f` and `\/` are the
-//! letter that they stand for, the two alphabets of Base64 are one. A row that is
-//! long enough is also read as the Base64 of something, at each of the four places
-//! where that may begin.
+//! *Canonical* letters are those that secrets are made of, in rows: `%2F`, `\u002f`
+//! and `\/` are the letter that they stand for, the two alphabets of Base64 are one,
+//! and a long line goes on in the next one (`base64` breaks its lines); a short line
+//! has ended, and can be shown. A row that is long enough is also read as the Base64
+//! of something, at each of the four places where that may begin.
 
 use zeroize::Zeroizing;
 
@@ -18,6 +18,8 @@ const ENCODED: usize = (WINDOW * 8).div_ceil(6) + 1;
 pub(super) const WINDOW_REACH: usize = ENCODED * 2 * LONGEST_UNIT;
 /// `\u002f`
 const LONGEST_UNIT: usize = 6;
+/// What wraps lines wraps them later; the ids that AWS gives are shorter.
+const WRAPPED: usize = 25;
 /// Letters in a row that are held at once.
 const ROW: usize = 1 << 10;
 
@@ -55,7 +57,7 @@ impl Row {
     ) -> usize {
         let end = if whole { text.len() } else { whole_units(text) };
         let mut row = Self::default();
-        let (mut at, mut after_break) = (0, true);
+        let (mut at, mut in_line) = (0, 0);
         while at < end {
             let (unit, width) = unit(text, at);
             match unit {
@@ -63,19 +65,19 @@ impl Row {
                     row.letters.push(letter);
                     row.starts.push(at);
                     row.end = at + width;
+                    in_line += 1;
                     if row.letters.len() == ROW {
                         row.check(&knows, marks);
                         row.forget_all_but(ENCODED - 1);
                     }
                 }
-                // Two in a row end a paragraph, and a secret.
-                Unit::Break if !after_break => {}
+                Unit::Break if in_line >= WRAPPED => in_line = 0,
                 Unit::Break | Unit::Other => {
                     row.check(&knows, marks);
                     row.forget_all_but(0);
+                    in_line = 0;
                 }
             }
-            after_break = unit == Unit::Break;
             at += width;
         }
         row.check(&knows, marks);
@@ -177,11 +179,20 @@ fn unit(text: &[u8], at: usize) -> (Unit, usize) {
 /// The text without an escape at its end that may have begun and has not ended.
 fn whole_units(text: &[u8]) -> usize {
     let tail = text.len().saturating_sub(LONGEST_UNIT - 1);
-    let begins = |byte: &u8| matches!(byte, b'%' | b'\\' | b'\r');
-    match text[tail..].iter().rposition(begins) {
-        Some(at) if unit(text, tail + at).1 == 1 => tail + at,
-        _ => text.len(),
-    }
+    let may_begin = |byte: &u8| matches!(byte, b'%' | b'\\' | b'\r');
+    let Some(at) = text[tail..].iter().rposition(may_begin) else {
+        return text.len();
+    };
+    let at = tail + at;
+    let rest = &text[at + 1..];
+    let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    let (zeros, digits) = rest.split_at(rest.len().min(3));
+    let goes_on = match text[at] {
+        b'%' => rest.len() < 2 && hex(rest),
+        b'\\' => rest.len() < 5 && b"u00".starts_with(zeros) && hex(digits),
+        _ => rest.is_empty(),
+    };
+    if goes_on { at } else { text.len() }
 }
 
 /// What secrets are made of, with Base64's two alphabets as one.

@@ -95,7 +95,7 @@ fn a_known_secret_is_found_in_the_usual_encodings() {
             percent(|byte| format!("\\u00{byte:02x}")),
             secret.replace('/', "\\/"),
             secret.replace('/', "_").replace('+', "-"),
-            wrapped(secret, 20),
+            wrapped(secret, 30),
             base64(secret).trim_end_matches('=').to_owned(),
             wrapped(&base64(secret), 64)
                 .trim_end_matches('=')
@@ -231,6 +231,31 @@ fn json_that_is_masked_is_json() {
         let shown: serde_json::Value = serde_json::from_str(&masked(&redactor, &text)).unwrap();
         assert_eq!(shown.as_object().unwrap().len(), 5);
         assert_eq!(shown["SecretAccessKey"], stars(40));
+    }
+}
+
+#[test]
+fn a_line_that_has_ended_is_shown_while_more_may_come() {
+    let (redactor, _known) = knowing(&[KEY]);
+    for (text, shown) in [
+        ("begun\n", "begun\n"),
+        ("i-0a1b2c3d4e5f60001\r\n", "i-0a1b2c3d4e5f60001\r\n"),
+        ("step 1 of 3 ...\n50%\n", "step 1 of 3 ...\n50%\n"),
+        ("is it a word", "is it a "),
+        (
+            &format!("id\n{}\n", &KEY[..30]),
+            &format!("id\n{}", stars(8)),
+        ),
+        ("\"SecretAccessKey\": \"abc", "\"SecretAccessKey\": \""),
+        ("a token ghp_01234", "a token "),
+    ] {
+        let mut seen = text.as_bytes().to_vec();
+        let settled = redactor.mask(&mut seen, false);
+        assert_eq!(
+            String::from_utf8_lossy(&seen[..settled]),
+            *shown,
+            "{text:?}"
+        );
     }
 }
 
