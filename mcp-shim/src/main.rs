@@ -16,6 +16,7 @@ mod log;
 mod output;
 mod prompts;
 mod resources;
+mod run;
 mod server;
 mod signals;
 mod stdio;
