@@ -155,7 +155,9 @@ pub(super) async fn call(
     if let Some(done) = login.finished(call, wait.unwrap_or_default()).await? {
         return Ok(logged_in(&done, opened).into());
     }
-    let page = Page::of(opened && login.prompt == first, &login.prompt, browser);
+    // A client that showed nothing joins its own login.
+    let joined = login.prompt.joined && way.is_none();
+    let page = Page::of(opened && login.prompt == first, joined, browser);
     Ok(pending(&login.prompt, page).into())
 }
 
@@ -314,8 +316,8 @@ enum Page {
 }
 
 impl Page {
-    fn of(opened: bool, prompt: &LoginPrompt, browser: Browser) -> Self {
-        match (opened, prompt.joined, browser) {
+    fn of(opened: bool, joined: bool, browser: Browser) -> Self {
+        match (opened, joined, browser) {
             (true, ..) => Self::Opened,
             (false, true, _) => Self::Joined,
             (false, false, Browser::Nowhere) => Self::NoDisplay,
