@@ -69,9 +69,13 @@ fn next_step(failure: &Failure) -> String {
                 id.map_or("ID", String::as_str)
             )
         }
-        Reason::NotFound => match failure.roles().as_slice() {
-            [] => hinted("Call aws_sso_ls_accounts to see which accounts and roles there are."),
-            roles => format!(
+        Reason::NotFound => match (failure.roles().as_slice(), failure.hint()) {
+            // It may be about a session, an instance, a job.
+            ([], Some(_)) => hinted("Correct what was named and call this again."),
+            ([], None) => {
+                "Call aws_sso_ls_accounts to see which accounts and roles there are.".into()
+            }
+            (roles, _) => format!(
                 "Roles in this account: {}. Call this again with one of them.",
                 roles.join(", ")
             ),

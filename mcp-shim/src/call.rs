@@ -3,13 +3,13 @@
 
 use std::{
     pin::pin,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use awsso_proto::{Client, Failure, Reason, client::Identity, v1::ClientKind};
 use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
@@ -42,15 +42,19 @@ pub(crate) struct Call<'a> {
     who: Identity,
     /// The client asked before, and calls again with an answer.
     round: Option<Round>,
+    /// When the call has waited enough, as its arguments say.
+    deadline: Mutex<Instant>,
     /// What the work last said of itself.
     note: Mutex<String>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(shim: &'a Shim, request: RequestContext<RoleServer>) -> Self {
+        let started = Instant::now();
         Self {
             shim,
-            started: Instant::now(),
+            started,
+            deadline: Mutex::new(started + USUAL_WAIT),
             who: identity(&request),
             request,
             round: None,
@@ -77,15 +81,18 @@ impl<'a> Call<'a> {
     /// When to answer with what there is.
     pub(crate) fn deadline(&self, wait_seconds: Option<u64>) -> Instant {
         let wait = wait_seconds.map_or(USUAL_WAIT, Duration::from_secs);
-        self.started + wait.min(self.longest_wait())
-    }
-
-    fn longest_wait(&self) -> Duration {
-        if self.request.meta.get_progress_token().is_some() {
+        let longest = if self.request.meta.get_progress_token().is_some() {
             LONGEST_WAIT
         } else {
             LONGEST_SILENT_WAIT
-        }
+        };
+        let deadline = self.started + wait.min(longest);
+        *self.latest() = deadline.max(self.started + USUAL_WAIT);
+        deadline
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Instant> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fires when the client cancelled this call or is gone.
@@ -119,14 +126,26 @@ impl<'a> Call<'a> {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let limit = self.longest_wait() + GRACE;
-        let work = tokio::time::timeout(limit, self.with_progress(work));
-        work.await.unwrap_or_else(|_| {
-            Err(Failure::new(
+        tokio::select! {
+            biased;
+            answer = self.with_progress(work) => answer,
+            () = self.overdue() => Err(Failure::new(
                 Reason::AwsUnavailable,
-                format!("no answer within {} s", limit.as_secs()),
-            ))
-        })
+                format!("no answer within {} s", self.started.elapsed().as_secs()),
+            )),
+        }
+    }
+
+    /// Waits until the call has taken longer than it may.
+    async fn overdue(&self) {
+        loop {
+            // The arguments may ask for a longer wait once they are read.
+            let limit = *self.latest() + GRACE;
+            if Instant::now() >= limit {
+                return;
+            }
+            sleep_until(limit).await;
+        }
     }
 
     async fn with_progress<T>(&self, work: impl Future<Output = T>) -> T {

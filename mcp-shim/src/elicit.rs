@@ -13,9 +13,12 @@ use awsso_proto::{
     Failure,
     v1::{LoginDone, LoginFlow, LoginPrompt},
 };
-use rmcp::model::{
-    CallToolRequestParams, CustomNotification, ElicitRequest, ElicitRequestParams,
-    ElicitationAction, InputRequest, InputRequiredResult, ProtocolVersion, ServerNotification,
+use rmcp::{
+    ServiceError,
+    model::{
+        CallToolRequestParams, CustomNotification, ElicitRequest, ElicitRequestParams,
+        ElicitationAction, InputRequest, InputRequiredResult, ProtocolVersion, ServerNotification,
+    },
 };
 use serde_json::json;
 
@@ -32,6 +35,9 @@ const MOST_ROUNDS: u32 = 8;
 
 /// The usual wait of one round, and for a person who is asked inside a call.
 pub(crate) const ROUND: Duration = Duration::from_secs(40);
+
+/// A question that is gone before it is read is none.
+const SHORTEST_QUESTION: Duration = Duration::from_secs(1);
 
 /// How this client can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,11 +141,18 @@ async fn wait(
 async fn ask(call: &Call<'_>, login: &mut Login, patience: Duration) -> Result<Asked, Failure> {
     let id = new_id()?;
     let peer = &call.request().peer;
-    let asked = peer.create_elicitation_with_timeout(params(&login.prompt, &id), Some(ROUND));
+    let asked = peer.create_elicitation_with_timeout(
+        params(&login.prompt, &id),
+        Some(patience.max(SHORTEST_QUESTION)),
+    );
     // A person may be done before the client says that they began.
     let action = tokio::select! {
         answer = asked => match answer {
             Ok(answer) => answer.action,
+            // The link is before the person: nothing else is opened.
+            Err(ServiceError::Timeout { .. }) => {
+                return Ok(Asked::Pending(login.prompt.clone()));
+            }
             Err(error) => {
                 tracing::info!(%error, "the client did not show the link");
                 return Ok(Asked::Nobody(login.prompt.clone()));

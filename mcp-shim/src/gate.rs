@@ -9,6 +9,8 @@ use http::{
 
 use crate::token::Token;
 
+const HTTP_PORT: u16 = 80;
+
 pub(crate) struct Gate {
     /// Names of this server, each with its port.
     pub hosts: Vec<String>,
@@ -22,10 +24,15 @@ pub(crate) type Refusal = (StatusCode, &'static str);
 
 impl Gate {
     pub(crate) fn new(port: u16, token: Option<Token>) -> Self {
-        let hosts = ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{port}"));
+        let names = ["localhost", "127.0.0.1", "[::1]"];
+        let mut hosts: Vec<String> = names.iter().map(|name| format!("{name}:{port}")).collect();
+        if port == HTTP_PORT {
+            // Clients leave it out then.
+            hosts.extend(names.map(str::to_owned));
+        }
         Self {
             origins: hosts.iter().map(|host| format!("http://{host}")).collect(),
-            hosts: hosts.into(),
+            hosts,
             token,
         }
     }
@@ -77,5 +84,25 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
         (None, _) => Ok(None),
         (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
         (Some(_), Some(_)) => Err(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn admitted(port: u16, host: &'static str) -> bool {
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+        let uri = Uri::from_static("/mcp");
+        Gate::new(port, None).admit(&uri, &headers).is_ok()
+    }
+
+    #[test]
+    fn only_on_the_port_of_http_a_host_may_leave_it_out() {
+        assert!(admitted(3000, "localhost:3000") && !admitted(3000, "localhost"));
+        assert!(admitted(80, "localhost:80") && admitted(80, "LOCALHOST"));
+        assert!(!admitted(80, "localhost:3000") && !admitted(80, "evil.example"));
     }
 }

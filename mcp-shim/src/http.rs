@@ -28,7 +28,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     gate::{Gate, Refusal},
     server::Shim,
-    signals,
+    sessions::Sessions,
+    signals::Signals,
     stdio::DRAIN_LIMIT,
 };
 
@@ -46,12 +47,6 @@ const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS: usize = 256;
-
-/// Sessions of the older protocols at the same time.
-const SESSIONS: usize = 256;
-
-/// A client's session survives a long lunch: not every client begins a new one.
-const SESSION_IDLE: Duration = Duration::from_hours(8);
 
 /// Out of descriptors, for example: not a reason to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +85,7 @@ impl Bound {
     }
 
     /// Serves until a signal comes.
-    pub(crate) async fn serve(self, shim: Shim, gate: Gate) {
+    pub(crate) async fn serve(self, shim: Shim, gate: Gate, mut signals: Signals) {
         let end = CancellationToken::new();
         let server = Arc::new(Server::new(shim, gate, &end));
         let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -105,7 +100,7 @@ impl Bound {
                 }
             });
         }
-        signals::asked_to_end().await;
+        signals.next().await;
         tracing::info!("ended by a signal");
         // Commands that nobody has a handle for are cancelled by their calls.
         end.cancel();
@@ -156,7 +151,7 @@ async fn accept(
 struct Server {
     gate: Gate,
     mcp: StreamableHttpService<Arc<Shim>, LocalSessionManager>,
-    sessions: Arc<LocalSessionManager>,
+    sessions: Sessions,
     end: CancellationToken,
 }
 
@@ -168,13 +163,12 @@ impl Server {
             .with_allowed_origins(gate.origins.clone())
             .with_max_request_body_bytes(MAX_BODY)
             .with_cancellation_token(end.clone());
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.keep_alive = Some(SESSION_IDLE);
-        let sessions = Arc::new(sessions);
+        let sessions = Sessions::new();
+        let manager = sessions.manager.clone();
         let shim = Arc::new(shim);
         Self {
             gate,
-            mcp: StreamableHttpService::new(move || Ok(shim.clone()), sessions.clone(), config),
+            mcp: StreamableHttpService::new(move || Ok(shim.clone()), manager, config),
             sessions,
             end: end.clone(),
         }
@@ -216,24 +210,12 @@ impl Server {
         self.gate.authorize(&head.headers)?;
         // What follows has no use for it.
         head.headers.remove(header::AUTHORIZATION);
-        self.has_room(&head).await?;
         let body = whole(body).await?;
+        self.sessions.heard(&head.headers);
         let request = Request::from_parts(head, Full::new(body));
-        Ok(self.mcp.handle(request).await)
-    }
-
-    /// Whether one more session may begin, if this is what the request asks for.
-    async fn has_room(&self, head: &http::request::Parts) -> Result<(), Refusal> {
-        let may_begin = head.method == Method::POST
-            && !head.headers.contains_key("mcp-session-id")
-            && !head.headers.contains_key("mcp-method");
-        if may_begin && self.sessions.sessions.read().await.len() >= SESSIONS {
-            return Err((
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many sessions; end one, or wait",
-            ));
-        }
-        Ok(())
+        let answer = self.mcp.handle(request).await;
+        self.sessions.begun(answer.headers()).await;
+        Ok(answer)
     }
 }
 
@@ -261,9 +243,6 @@ fn refused(status: StatusCode, why: &'static str) -> Answer {
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(header::ALLOW, header::HeaderValue::from_static("GET"));
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
         }
         _ => {}
     }

@@ -2,13 +2,13 @@
 //! that takes longer goes on in the daemon. A call that is cancelled before
 //! anybody knows the job's id takes the job with it, and none afterwards.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use awsso_proto::{
     Failure, Reason,
     v1::{
-        CancelJobRequest, Job, OutputChunk, OutputOffset, OutputStream, ReadOutputRequest,
-        StartJobRequest, Task, TaskState, WatchJobRequest, watch_job_response::Event,
+        CancelJobRequest, Job, OutputStream, ReadOutputRequest, StartJobRequest, WatchJobRequest,
+        watch_job_response::Event,
     },
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::{
     call::Call,
     output::{CHAR_BYTES, Head},
+    run::{Printed, Run},
 };
 
 /// Saying goodbye to a job must not hold up the end of the shim.
@@ -33,113 +34,6 @@ const ONE_OUTPUT: usize = 64 << 10;
 
 /// Of a job that runs its latest output is shown.
 const LATEST: u64 = 4_000;
-
-/// A job, as far as it was watched.
-pub(crate) struct Run {
-    pub job: Job,
-    /// One for each task.
-    pub printed: Vec<Printed>,
-    /// How long the call has watched it.
-    pub watched: Duration,
-}
-
-/// What is held of a task's output.
-#[derive(Debug)]
-pub(crate) struct Printed {
-    pub stdout: Head,
-    pub stderr: Head,
-    /// What is shown instead of stdout, or why it is not.
-    pub reshaped: Option<Result<String, Failure>>,
-}
-
-impl Printed {
-    pub(crate) fn new(max_chars: usize) -> Self {
-        Self {
-            stdout: Head::new(max_chars),
-            stderr: Head::new(max_chars),
-            reshaped: None,
-        }
-    }
-}
-
-impl Run {
-    fn new(job: Job, max_chars: usize) -> Self {
-        let printed = job.tasks.iter().map(|_| Printed::new(max_chars)).collect();
-        Self {
-            job,
-            printed,
-            watched: Duration::ZERO,
-        }
-    }
-
-    /// The only task, and what it printed.
-    pub(crate) fn only(&self) -> Option<(&Task, &Printed)> {
-        match (self.job.tasks.as_slice(), self.printed.as_slice()) {
-            ([task], [printed]) => Some((task, printed)),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.job.state().is_final()
-    }
-
-    fn see(&mut self, event: Event) {
-        match event {
-            Event::Job(job) => self.job = job,
-            Event::Output(chunk) => self.print(&chunk),
-        }
-    }
-
-    fn print(&mut self, chunk: &OutputChunk) {
-        let task = usize::try_from(chunk.task).unwrap_or(usize::MAX);
-        let Some(printed) = self.printed.get_mut(task) else {
-            return;
-        };
-        match chunk.stream() {
-            OutputStream::Stdout => printed.stdout.push(chunk.offset, &chunk.data),
-            OutputStream::Stderr => printed.stderr.push(chunk.offset, &chunk.data),
-            OutputStream::Unspecified => {}
-        }
-    }
-
-    /// What has been seen of every output.
-    fn offsets(&self) -> Vec<OutputOffset> {
-        let mut offsets = Vec::new();
-        for (task, printed) in (0..).zip(&self.printed) {
-            for (stream, head) in [
-                (OutputStream::Stdout, &printed.stdout),
-                (OutputStream::Stderr, &printed.stderr),
-            ] {
-                offsets.push(OutputOffset {
-                    task,
-                    stream: stream.into(),
-                    offset: head.next(),
-                });
-            }
-        }
-        offsets
-    }
-
-    /// The job in a few words, for whoever waits.
-    pub(crate) fn summary(&self) -> String {
-        let count = |wanted: fn(TaskState) -> bool| {
-            let states = self.job.tasks.iter().map(Task::state);
-            states.filter(|state| wanted(*state)).count()
-        };
-        let all = self.job.tasks.len();
-        let succeeded = count(|state| state == TaskState::Succeeded);
-        if self.is_over() {
-            return format!("{succeeded} of {all} succeeded");
-        }
-        let done = count(TaskState::is_final);
-        let mut summary = format!("{done} of {all} done");
-        if done > succeeded {
-            let _ = write!(summary, ", {} failed", done - succeeded);
-        }
-        summary
-    }
-}
 
 /// Starts the job and watches it until it ends or the call must answer.
 pub(crate) async fn run(
@@ -168,7 +62,8 @@ pub(crate) async fn run(
             return Err(cancelled());
         }
     }
-    if !with_output {
+    // A tag may have turned out to mean several instances.
+    if run.printed.len() != run.job.tasks.len() || !with_output {
         fetch(call, &mut run, max_chars).await?;
     }
     run.watched = started.elapsed();
@@ -283,25 +178,11 @@ async fn watch_once(
     while let Some(response) = events.message().await? {
         *heard = true;
         if let Some(event) = response.event {
-            call.at_work(|| note(run, &event));
+            call.at_work(|| run.note(&event));
             run.see(event);
         }
     }
     Ok(())
-}
-
-/// What there is to tell while the job runs: its last line, or how far it is.
-fn note(run: &Run, event: &Event) -> Option<String> {
-    match event {
-        Event::Output(chunk) => {
-            let text = String::from_utf8_lossy(&chunk.data);
-            let mut lines = text.lines().rev();
-            let last = lines.find(|line| !line.trim().is_empty());
-            last.map(str::to_owned)
-        }
-        Event::Job(_) if run.job.tasks.len() > 1 => Some(run.summary()),
-        Event::Job(_) => None,
-    }
 }
 
 /// The job as it is now.

@@ -16,7 +16,9 @@ mod log;
 mod output;
 mod prompts;
 mod resources;
+mod run;
 mod server;
+mod sessions;
 mod signals;
 mod stdio;
 mod token;
@@ -27,7 +29,9 @@ use std::io::Write as _;
 
 use awsso_proto::{Endpoint, Failure, VERSION};
 
-use crate::{context::Context, daemon::Daemon, gate::Gate, server::Shim, token::Token};
+use crate::{
+    context::Context, daemon::Daemon, gate::Gate, server::Shim, signals::Signals, token::Token,
+};
 
 const HELP: &str = "\
 awsso-mcp: the MCP server of awsso, for Claude, Cursor and other MCP clients
@@ -89,6 +93,7 @@ async fn serve_http(
     with_token: bool,
 ) -> Result<(), String> {
     let endpoint = endpoint.map_err(|failure| failure.to_string())?;
+    let signals = Signals::new()?;
     let bound = http::Bound::bind(port).await?;
     let token = with_token.then(|| Token::load_or_create(&endpoint));
     let token = token.transpose()?;
@@ -103,7 +108,7 @@ async fn serve_http(
         bound.port
     );
     let gate = Gate::new(bound.port, token);
-    bound.serve(shim, gate).await;
+    bound.serve(shim, gate, signals).await;
     Ok(())
 }
 

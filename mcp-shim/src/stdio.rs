@@ -12,16 +12,18 @@ use rmcp::{ServiceExt as _, service::ServerInitializeError, transport::io::stdio
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::{server::Shim, signals};
+use crate::{server::Shim, signals::Signals};
 
 /// Enough to send the answers that are ready and to cancel the jobs that are not.
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn serve(shim: Shim) -> Result<(), String> {
     let gone = CancellationToken::new();
+    // A client may send a signal as soon as it has had an answer.
+    let mut signals = Signals::new()?;
     tokio::select! {
         ended = talk(shim, gone.clone()) => ended,
-        () = signalled(&gone) => {
+        () = signalled(&mut signals, &gone) => {
             tracing::info!("ended by a signal");
             Ok(())
         }
@@ -56,8 +58,8 @@ async fn talk(shim: Shim, gone: CancellationToken) -> Result<(), String> {
 }
 
 /// The first signal says goodbye, and drains as the end of stdin does.
-async fn signalled(gone: &CancellationToken) {
-    signals::asked_to_end().await;
+async fn signalled(signals: &mut Signals, gone: &CancellationToken) {
+    signals.next().await;
     gone.cancel();
     tokio::time::sleep(DRAIN_LIMIT).await;
 }

@@ -198,6 +198,7 @@ fn an_unknown_handle_is_a_tool_error_that_says_so() {
         let result = shim.call(tool, arguments);
         assert_eq!(result["isError"], true);
         assert!(text(&result).starts_with("NOT_FOUND: no such "), "{result}");
+        assert!(text(&result).contains("run the command again"), "{result}");
     }
 }
 

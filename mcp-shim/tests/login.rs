@@ -200,6 +200,10 @@ fn who_declines_is_left_alone_and_who_cancels_gets_the_text() {
     let facts = &cancelled["structuredContent"];
     assert_eq!(facts["state"], "pending");
     assert_eq!(facts["userCode"], "ABCD-EFGH");
+    assert!(
+        text(&cancelled).contains("there is no display here"),
+        "{cancelled}"
+    );
 }
 
 #[test]
@@ -259,6 +263,24 @@ fn an_older_client_whose_person_is_faster_than_its_answer_is_not_waited_for() {
     daemon.log_in();
     let done = shim.answer(login)["result"].take();
     assert_eq!(done["structuredContent"]["state"], "logged_in", "{done}");
+}
+
+#[test]
+fn an_older_client_whose_person_does_not_answer_gets_no_browser() {
+    let home = Home::new();
+    let _daemon = FakeDaemon::listen(&home.path("d.sock"));
+    let mut shim = Shim::new(with_browser(&home));
+    let mut hello = initialize("2025-11-25");
+    hello["capabilities"] = json!({"elicitation": {"url": {}}});
+    shim.request("initialize", hello);
+    shim.notify("notifications/initialized", &json!({}));
+    let pending = shim.call("aws_sso_login", json!({"waitSeconds": 1}));
+    assert_eq!(
+        pending["structuredContent"]["state"], "pending",
+        "{pending}"
+    );
+    assert!(text(&pending).contains("was shown the link"), "{pending}");
+    assert!(!home.path("seen").exists(), "a browser was opened");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use rmcp::model::{CallToolResult, ContentBlock, Resource};
 
 use super::{failure_text, many};
 use crate::{
-    job::{Printed, Run},
     output, resources,
+    run::{Printed, Run},
 };
 
 /// The part of an answer that stderr may claim from a long stdout.

@@ -3,8 +3,8 @@ use rmcp::model::CallToolResult;
 
 use super::*;
 use crate::{
-    job::{Printed, Run},
     output::Head,
+    run::{Printed, Run},
 };
 
 fn task() -> Task {

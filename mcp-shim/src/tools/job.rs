@@ -79,11 +79,12 @@ pub(super) async fn call(
         Action::Get => Instant::now(),
         Action::Wait => call.deadline(args.wait_seconds),
         Action::Cancel => {
-            job::cancel(call, &args.job_id).await?;
+            let cancelled = job::cancel(call, &args.job_id).await;
+            cancelled.map_err(super::of_a_handle)?;
             call.deadline(args.wait_seconds.or(Some(ENDING)))
         }
     };
     let max_chars = args.max_chars.unwrap_or(USUAL_CHARS);
-    let run = job::resume(call, &args.job_id, max_chars, deadline).await?;
-    Ok(answer::run(&run, max_chars))
+    let run = job::resume(call, &args.job_id, max_chars, deadline).await;
+    Ok(answer::run(&run.map_err(super::of_a_handle)?, max_chars))
 }

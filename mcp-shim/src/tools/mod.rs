@@ -12,7 +12,7 @@ mod prompt;
 mod reshape;
 mod status;
 
-use awsso_proto::{Failure, Reason};
+use awsso_proto::{Failure, Reason, error::key};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
 use serde_json::{Value, json};
 
@@ -112,6 +112,17 @@ fn long_answers(mut meta: MetaObject) -> MetaObject {
     meta.0
         .insert("anthropic/maxResultSizeChars".into(), json!(MOST_CHARS));
     meta
+}
+
+/// What a handle was for that nobody knows any more.
+fn of_a_handle(failure: Failure) -> Failure {
+    match failure.reason {
+        Reason::NotFound => failure.with(
+            key::HINT,
+            "handles stand in the last line of an answer and are kept for days; run the command again for a new one",
+        ),
+        _ => failure,
+    }
 }
 
 /// The argument that every tool has.

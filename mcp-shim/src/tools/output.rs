@@ -118,9 +118,10 @@ pub(super) async fn call(
 ) -> Result<CallToolResult, Failure> {
     let args: Args = arguments::read(schema, arguments)?;
     let text = match args.question()? {
-        Some(query) => answer_to(call, &args, query).await?,
-        None => piece(call, &args).await?,
+        Some(query) => answer_to(call, &args, query).await,
+        None => piece(call, &args).await,
     };
+    let text = text.map_err(super::of_a_handle)?;
     Ok(CallToolResult::success(vec![ContentBlock::text(text)]))
 }
 

@@ -8,7 +8,7 @@ use awsso_proto::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{call::Call, job::Run};
+use crate::{call::Call, run::Run};
 
 /// The most that a filter's result may be; the daemon hands out no more at once.
 const MOST_BYTES: u32 = 4 << 20;

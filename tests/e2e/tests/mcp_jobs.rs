@@ -110,6 +110,19 @@ async fn several_instances_are_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tag_means_all_instances_that_have_it() {
+    let world = World::logged_in().await;
+    let mut shim = world.legacy_shim().await;
+    let arguments = exec(&json!({"targets": ["tag:Name=web-1,web-2"], "command": "hostname"}));
+    let answer = shim.call("aws_sso_ec2_exec_command", arguments).await;
+    assert!(answer.ok().contains("[2 of 2 succeeded | "), "{answer:?}");
+    let nobody = exec(&json!({"targets": ["tag:Name=nobody"], "command": "hostname"}));
+    let answer = shim.call("aws_sso_ec2_exec_command", nobody).await;
+    assert!(answer.error().starts_with("NOT_FOUND: "), "{answer:?}");
+    assert!(answer.error().contains("running SSM agent"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn printed_json_is_filtered_before_it_is_cut_and_shown_as_a_table() {
     let world = World::logged_in().await;
     let buckets: Vec<_> = (0..2_000)
