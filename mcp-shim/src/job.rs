@@ -42,8 +42,10 @@ pub(crate) async fn run(
     max_chars: usize,
     deadline: Instant,
 ) -> Result<Run, Failure> {
+    // Who does not want to wait for the end still waits for the beginning.
+    let patience = deadline.max(call.deadline(None));
     let _turn = tokio::select! {
-        turn = call.shim.turns.next(deadline) => turn?,
+        turn = call.shim.turns.next(patience) => turn?,
         () = call.cancelled().cancelled() => return Err(cancelled()),
     };
     let started = Instant::now();

@@ -30,6 +30,9 @@ lines that match a regular expression (grep), or the results of a jq filter (jq)
 last line, or the table, of the command's answer and is good for days. A cut answer's last line tells \
 nextOffset, to read on.";
 
+/// The largest integer that every JSON parser keeps.
+const MOST_BYTES: u64 = (1 << 53) - 1;
+
 /// More lines than any answer can hold.
 const MOST_LINES: u32 = 100_000;
 
@@ -45,7 +48,7 @@ pub(super) fn tool() -> Tool {
             "offset": {
                 "type": "integer",
                 "minimum": 0,
-                "maximum": i64::MAX,
+                "maximum": MOST_BYTES,
                 "description": "Read from this byte on; 0 if left out.",
             },
             "tail": {

@@ -95,11 +95,30 @@ impl Shim {
         Answer(answer["result"].take())
     }
 
-    async fn request(&mut self, method: &str, params: Value) -> Value {
+    /// Calls a tool and waits for nothing; the id of the request.
+    pub async fn begin(&mut self, tool: &str, arguments: Value) -> u64 {
+        let params = json!({"name": tool, "arguments": arguments});
+        self.send("tools/call", params).await
+    }
+
+    /// Takes a call back.
+    pub async fn cancel(&mut self, id: u64) {
+        self.write(&json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id},
+        }))
+        .await;
+    }
+
+    async fn send(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let request =
             json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params});
         self.write(&request).await;
+        self.last_id
+    }
+
+    async fn request(&mut self, method: &str, params: Value) -> Value {
+        self.send(method, params).await;
         loop {
             let line = within_limit(method, self.stdout.next_line()).await;
             let line = line.expect("UTF-8").expect("the shim goes on");

@@ -1,11 +1,17 @@
 //! Long work and many targets, as a model client has them with the real daemon.
 
+use std::io::ErrorKind;
+
 use awsso_e2e::{
     Shim, World, bin,
     known::{ADMIN, LINUX, LINUX_2, PRODUCTION, READ_ONLY},
+    within_limit,
 };
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::unix::pipe};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::unix::pipe,
+};
 
 use crate::cancel::fifo;
 
@@ -76,6 +82,28 @@ async fn a_job_is_cancelled_by_its_handle() {
         .call("aws_sso_job", json!({"jobId": job, "action": "cancel"}))
         .await;
     assert!(cancelled.error().contains("[cancelled"), "{cancelled:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_taken_back_ends_its_processes() {
+    let world = World::logged_in().await;
+    let alive = fifo(&world, "alive");
+    let mut held = pipe::OpenOptions::new().open_receiver(&alive).unwrap();
+    // It and its child hold the pipe, and say so.
+    let script = format!(
+        "exec 9> {}\n(trap '' TERM INT HUP; while :; do sleep 600; done) &\necho >&9\nwait",
+        alive.display()
+    );
+    let mut shim = shim_with_aws(&world, &script).await;
+    let call = shim.begin("aws_sso_exec_command", exec(&json!({}))).await;
+    let begun = within_limit("the child", held.read_u8()).await;
+    assert_eq!(begun.unwrap(), b'\n');
+    shim.cancel(call).await;
+    let gone = within_limit("the end of the child", held.read_u8()).await;
+    assert_eq!(gone.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    // The answer of the call was dropped: the next one is the next call's.
+    let status = shim.call("aws_sso_status", json!({})).await;
+    assert!(status.ok().contains(": active"), "{status:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
