@@ -106,7 +106,7 @@ fn what_only_scripts_ask_is_not_in_the_help() {
 #[test]
 fn what_is_not_built_is_not_there() {
     let help = Args::command().render_help().to_string();
-    for word in ["approvals", "audit", "doctor", "mcp", "policy"] {
+    for word in ["approvals", "doctor", "mcp", "policy"] {
         assert!(!help.contains(word), "{word}");
         assert_eq!(
             parse(&format!("awsso {word}")).unwrap_err().kind(),
