@@ -126,9 +126,24 @@ fn what_only_scripts_ask_is_not_in_the_help() {
 }
 
 #[test]
+fn a_policy_is_tested_for_an_agent_unless_a_person_is_named() {
+    let asked_by = |line: &str| {
+        let Verb::Policy(PolicyCommand::Test(args)) = parse(line).unwrap().verb else {
+            panic!("another command");
+        };
+        args.asked_by
+    };
+    let line = "awsso policy test aws --account prod --role Admin";
+    assert_eq!(asked_by(line), Asker::Agent);
+    assert_eq!(asked_by(&format!("{line} --as person")), Asker::Person);
+    refused(&format!("{line} --as root"));
+    refused("awsso policy test --account prod --role Admin");
+}
+
+#[test]
 fn what_is_not_built_is_not_there() {
     let help = Args::command().render_help().to_string();
-    for word in ["approvals", "audit", "doctor", "mcp", "policy"] {
+    for word in ["doctor", "mcp"] {
         assert!(!help.contains(word), "{word}");
         assert_eq!(
             parse(&format!("awsso {word}")).unwrap_err().kind(),

@@ -142,8 +142,20 @@ struct State {
 /// Somebody who sees the questions.
 #[derive(Debug)]
 pub struct Watcher {
-    pub list: watch::Receiver<Vec<v1::Approval>>,
+    list: watch::Receiver<Vec<v1::Approval>>,
     _here: Option<Arc<()>>,
+}
+
+impl Watcher {
+    /// What waits, the oldest first.
+    pub fn waiting(&mut self) -> Vec<v1::Approval> {
+        self.list.borrow_and_update().clone()
+    }
+
+    /// Returns when that has changed; false: it never will again.
+    pub async fn changed(&mut self) -> bool {
+        self.list.changed().await.is_ok()
+    }
 }
 
 impl Approvals {

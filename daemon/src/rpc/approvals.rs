@@ -38,11 +38,9 @@ impl Service for Services {
         self.tracker.spawn(async move {
             let told = async {
                 loop {
-                    let waiting = watcher.list.borrow_and_update().clone();
+                    let waiting = watcher.waiting();
                     let message = WatchApprovalsResponse { waiting };
-                    if sender.send(Ok(message)).await.is_err()
-                        || watcher.list.changed().await.is_err()
-                    {
+                    if sender.send(Ok(message)).await.is_err() || !watcher.changed().await {
                         return;
                     }
                 }
@@ -78,6 +76,19 @@ impl Service for Services {
         }
         self.approvals.decide(&by, request.get_ref())?;
         Ok(Response::new(DecideApprovalResponse {}))
+    }
+}
+
+impl Services {
+    /// A person knows accounts by their names.
+    pub(super) async fn name_accounts(&self, planned: &mut [Planned]) {
+        for target in planned.iter_mut().filter_map(|it| it.target.as_mut().ok()) {
+            let id = &target.role.account;
+            if let Ok(account) = self.accounts.find(&target.session, id).await {
+                let account = self.with_its_name(&target.session, account).await;
+                target.account_name = account.name;
+            }
+        }
     }
 }
 

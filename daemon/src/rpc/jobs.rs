@@ -58,7 +58,7 @@ impl Service for Services {
         };
         // A client that leaves before this ends has started nothing; afterwards
         // the job is the daemon's.
-        let planned = if let Some(selection) = request.selection {
+        let mut planned = if let Some(selection) = request.selection {
             self.selection(&files, principal, selection).await?
         } else {
             let target = self.target(&files, principal, request.target).await?;
@@ -74,6 +74,7 @@ impl Service for Services {
             Verdict::Ask(asking) if !request.dry_run => {
                 note.decided("ask", &asking.why);
                 let wait = request.approval_wait.map(duration).transpose()?;
+                self.name_accounts(&mut planned).await;
                 let shown = asked(&work, &action, &planned, bounds.time);
                 self.approvals
                     .clear(&asker, shown, &asking.why, wait.unwrap_or_default())

@@ -171,7 +171,16 @@ impl Services {
         session: &Session,
         account: Account,
     ) -> Account {
-        if !account.name.is_empty() || !files.settings.policy.rules.ask_about_names() {
+        if files.settings.policy.rules.ask_about_names() {
+            self.with_its_name(session, account).await
+        } else {
+            account
+        }
+    }
+
+    /// With its name, if that can be found out.
+    pub(super) async fn with_its_name(&self, session: &Session, account: Account) -> Account {
+        if !account.name.is_empty() {
             return account;
         }
         let Ok(mut listing) = self.accounts.list(session, false).await else {

@@ -44,6 +44,7 @@ fn exec(command: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_and_agents_ask_for_is_told_with_who_what_where_and_how_it_ended() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = shim_with_aws(&world, "echo the secret output; exit 3").await;
     let _ = shim
         .call("aws_sso_exec_command", exec("aws s3 ls --password tiger"))

@@ -105,8 +105,11 @@ fn output_id(answer: &str) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_reaches_an_agent_whatever_a_command_prints_and_the_person_sees_it_all() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = shim_with_aws(&world, PRINTS_ALL).await;
-    let answer = shim.call("aws_sso_exec_command", exec("aws x")).await;
+    let answer = shim
+        .call("aws_sso_exec_command", exec("aws ec2 describe-vpcs"))
+        .await;
     let canary = Canary::of(&world.sandbox);
     let text = answer.ok();
     canary.is_not_in(text);
@@ -124,17 +127,24 @@ async fn no_secret_reaches_an_agent_whatever_a_command_prints_and_the_person_see
     let id = jobs["jobs"][0]["id"].as_str().unwrap();
     let person = world.awsso(&["jobs", "output", id]).await.code(0);
     assert!(canary.is_in(&person.stdout) && canary.is_in(&person.stderr));
-    let seen = world.fake_aws(PRINTS_ALL).run("aws x").await.code(0);
+    let seen = world
+        .fake_aws(PRINTS_ALL)
+        .run("aws ec2 describe-vpcs")
+        .await
+        .code(0);
     assert!(canary.is_in(&seen.stdout) && canary.is_in(&seen.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_question_about_an_output_brings_a_secret_out() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let print =
         r#"printf '{"a": "%s", "b": "%s"}\n' "$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN""#;
     let mut shim = shim_with_aws(&world, print).await;
-    let answer = shim.call("aws_sso_exec_command", exec("aws x")).await;
+    let answer = shim
+        .call("aws_sso_exec_command", exec("aws ec2 describe-vpcs"))
+        .await;
     let output_id = output_id(answer.ok());
     let canary = Canary::of(&world.sandbox);
     let ask = async |kind, query: Query| {
@@ -190,6 +200,7 @@ async fn no_question_about_an_output_brings_a_secret_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_instance_prints_is_masked_too() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let target = ["--account", PRODUCTION, "--role", ADMIN];
     let keys = world
         .awsso(&[&["credential-process"], &target[..]].concat())
@@ -210,8 +221,11 @@ async fn what_an_instance_prints_is_masked_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_replaced_or_logged_out_is_masked_still() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = shim_with_aws(&world, "env").await;
-    let answer = shim.call("aws_sso_exec_command", exec("aws x")).await;
+    let answer = shim
+        .call("aws_sso_exec_command", exec("aws ec2 describe-vpcs"))
+        .await;
     let output_id = output_id(answer.ok());
     let canary = Canary::of(&world.sandbox);
     let _ = world.awsso(&["logout", "--all"]).await.code(0);

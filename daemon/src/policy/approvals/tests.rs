@@ -62,9 +62,9 @@ async fn what_was_approved_once_runs_once() {
     let stop = work("aws ec2 stop-instances", &["1"]);
     let id = waits(&approvals, &asker, &stop).await;
     assert_eq!(waits(&approvals, &asker, &stop).await, id, "asked twice");
-    assert_eq!(approvals.watch(true).list.borrow().len(), 1);
+    assert_eq!(approvals.watch(true).waiting().len(), 1);
     answer(&approvals, &id, Some(ApprovalScope::Once)).unwrap();
-    assert!(approvals.watch(true).list.borrow().is_empty());
+    assert!(approvals.watch(true).waiting().is_empty());
     // Nothing else was approved by that.
     waits(&approvals, &asker, &work("aws ec2 stop-instances", &["2"])).await;
     waits(
@@ -127,7 +127,7 @@ async fn a_no_holds_for_a_while_and_is_not_asked_again() {
     answer(&approvals, &id, None).unwrap();
     let failure = clear(&approvals, &asker, &stop).await.unwrap_err();
     assert_eq!(failure.reason, Reason::DeniedByPolicy);
-    assert!(approvals.watch(true).list.borrow().is_empty());
+    assert!(approvals.watch(true).waiting().is_empty());
     assert_eq!(
         answer(&approvals, &id, None).unwrap_err().reason,
         Reason::NotFound
