@@ -113,6 +113,13 @@ impl Pattern {
 
     pub fn matches(&self, text: &str) -> bool {
         let (pattern, text) = (&*self.0, text.as_bytes());
+        // Most that do not fit differ in their last letter already.
+        if let (Some(&end), Some(last)) = (pattern.last(), text.last())
+            && !matches!(end, b'*' | b'?')
+            && end != last.to_ascii_lowercase()
+        {
+            return false;
+        }
         let (mut p, mut t) = (0, 0);
         // After the last `*`, and what it has taken so far.
         let mut retry = None;
