@@ -191,11 +191,13 @@ impl Approvals {
         let Some(mut question) = self.ask(asker, &work, why)? else {
             return Ok(());
         };
-        if patience.is_zero() || !self.can_be_asked(&mut question.on_desktop).await {
+        if patience.is_zero() {
             return Err(required(&question.shown));
         }
-        // An answer or none: what it is stands in the answers.
-        let _ = tokio::time::timeout_at(deadline, question.answered.cancelled()).await;
+        if self.can_be_asked(&mut question.on_desktop).await {
+            // An answer or none: what it is stands in the answers.
+            let _ = tokio::time::timeout_at(deadline, question.answered.cancelled()).await;
+        }
         self.ask(asker, &work, why)?
             .map_or(Ok(()), |waiting| Err(required(&waiting.shown)))
     }
@@ -427,11 +429,7 @@ fn body(shown: &v1::Approval) -> String {
 
 fn required(shown: &v1::Approval) -> Failure {
     let id = &shown.id;
-    let what = format!(
-        "a person has to approve this first ({}: {})",
-        shown.class, shown.why
-    );
-    Failure::new(Reason::ApprovalRequired, what)
+    Failure::new(Reason::ApprovalRequired, shown.why.as_str())
         .with(key::APPROVAL, id)
         .with(
             key::HINT,

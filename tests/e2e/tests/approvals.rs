@@ -128,7 +128,8 @@ async fn a_person_who_watches_answers_the_call_that_waits() {
         ask(&mut agent).await.ok().contains("web-1"),
         "for the session"
     );
-    let _ = terminal.at("Approved.", "\x03").await.end().await;
+    const CTRL_D: &str = "\x04";
+    let _ = terminal.at("Approved.", CTRL_D).await.end().await.code(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,5 +152,5 @@ async fn a_person_answers_on_the_desktop() {
         notifications.press(&shown, "Deny").await;
     };
     let (answer, ()) = tokio::join!(ask(&mut agent), denies);
-    assert!(answer.error().contains("said no"));
+    assert!(answer.error().contains("said no"), "{answer:?}");
 }

@@ -8,13 +8,14 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 fn echo(marker: &str) -> Value {
-    json!({"accountId": PRODUCTION, "roleName": ADMIN, "args": ["echo", marker]})
+    json!({"accountId": PRODUCTION, "roleName": ADMIN, "args": ["s3", "ls", marker]})
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_crosses_over_between_ten_shims_and_two_http_clients() {
     const ROUNDS: usize = 3;
     let world = World::logged_in().await;
+    world.open_to_agents();
     let path = world.path_with_aws("echo \"$@\"");
     let mut http = world.program(bin("awsso-mcp"));
     http.env("PATH", &path)
@@ -22,7 +23,7 @@ async fn no_answer_crosses_over_between_ten_shims_and_two_http_clients() {
         .env("PORT", "0");
     let http = world.http_shim_with(http).await;
     let own = |text: &str, marker: &str| {
-        let expected = format!("echo {marker}\n[exit 0 | ");
+        let expected = format!("s3 ls {marker}\n[exit 0 | ");
         assert!(text.starts_with(&expected), "{marker} got {text}");
     };
     // Every client counts its requests from one: ids are equal at all times.

@@ -22,7 +22,8 @@ async fn shim_with_aws(world: &World, script: &str) -> Shim {
 }
 
 fn exec(more: &Value) -> Value {
-    let mut arguments = json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": "aws x"});
+    let mut arguments =
+        json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": "aws ec2 describe-vpcs"});
     for (name, value) in more.as_object().unwrap() {
         arguments[name] = value.clone();
     }
@@ -42,6 +43,7 @@ fn part<'a>(text: &'a str, name: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_takes_long_is_found_again_by_another_client() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let go = fifo(&world, "go");
     let script = format!("echo begun; read line < {}; echo $line", go.display());
     let mut first = shim_with_aws(&world, &script).await;
@@ -73,6 +75,7 @@ async fn a_command_that_takes_long_is_found_again_by_another_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_cancelled_by_its_handle() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = shim_with_aws(&world, "echo begun; exec sleep 600").await;
     let begun = shim
         .call("aws_sso_exec_command", exec(&json!({"waitSeconds": 1})))
@@ -87,6 +90,7 @@ async fn a_job_is_cancelled_by_its_handle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_taken_back_ends_its_processes() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let alive = fifo(&world, "alive");
     let mut held = pipe::OpenOptions::new().open_receiver(&alive).unwrap();
     // It and its child hold the pipe, and say so.
@@ -109,10 +113,11 @@ async fn a_call_that_is_taken_back_ends_its_processes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_accounts_are_one_table_and_equal_outputs_are_told_once() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = shim_with_aws(&world, "echo the same").await;
     let arguments = json!({
         "accounts": ["*"], "roleName": READ_ONLY, "regions": ["eu-west-1", "us-east-1"],
-        "command": "aws x",
+        "command": "aws ec2 describe-vpcs",
     });
     let answer = shim.call("aws_sso_exec_command", arguments).await;
     let text = answer.ok();
@@ -128,6 +133,7 @@ async fn many_accounts_are_one_table_and_equal_outputs_are_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_instances_are_one_call() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = world.modern_shim();
     let arguments = exec(&json!({"instanceIds": [LINUX, LINUX_2], "command": "hostname"}));
     let answer = shim.call("aws_sso_ec2_exec_command", arguments).await;
@@ -140,6 +146,7 @@ async fn several_instances_are_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_means_all_instances_that_have_it() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = world.legacy_shim().await;
     let arguments = exec(&json!({"targets": ["tag:Name=web-1,web-2"], "command": "hostname"}));
     let answer = shim.call("aws_sso_ec2_exec_command", arguments).await;
@@ -153,6 +160,7 @@ async fn a_tag_means_all_instances_that_have_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn printed_json_is_filtered_before_it_is_cut_and_shown_as_a_table() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let buckets: Vec<_> = (0..2_000)
         .map(|n| json!({"Name": format!("bucket-{n}"), "CreationDate": "2026-11-22T10:00:00Z"}))
         .collect();
@@ -186,6 +194,7 @@ async fn printed_json_is_filtered_before_it_is_cut_and_shown_as_a_table() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_ends_the_login_for_everybody() {
     let world = World::logged_in().await;
+    world.open_to_agents();
     let mut shim = world.modern_shim();
     let done = shim.call("aws_sso_logout", json!({"confirm": true})).await;
     assert_eq!(done.facts()["sessions"].as_array().unwrap().len(), 1);
