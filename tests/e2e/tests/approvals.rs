@@ -7,6 +7,7 @@ use awsso_e2e::{
 use serde_json::{Value, json};
 
 const SENT: &str = "ssm.SendCommand";
+const CTRL_D: &str = "\x04";
 
 async fn ask(agent: &mut Shim) -> Answer {
     let arguments = json!({
@@ -128,7 +129,6 @@ async fn a_person_who_watches_answers_the_call_that_waits() {
         ask(&mut agent).await.ok().contains("web-1"),
         "for the session"
     );
-    const CTRL_D: &str = "\x04";
     let _ = terminal.at("Approved.", CTRL_D).await.end().await.code(0);
 }
 
