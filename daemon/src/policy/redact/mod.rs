@@ -1,6 +1,6 @@
 //! What an agent must not see is masked in all that it is shown: the secrets
-//! that are in use ([`known`]), and what has the form of a key or a token
-//! ([`shapes`]). A person is shown everything.
+//! that are in use (`known`), and what has the form of a key or a token
+//! (`shapes`). A person is shown everything.
 //!
 //! * A mask is as long as what it hides, and leaves line breaks: offsets, line
 //!   numbers and JSON stay what they are, and an agent that reads on at an
