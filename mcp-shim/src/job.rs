@@ -8,7 +8,7 @@ use awsso_proto::{
     Failure, Reason,
     v1::{
         CancelJobRequest, Job, OutputStream, ReadOutputRequest, StartJobRequest, WatchJobRequest,
-        watch_job_response::Event,
+        WatchJobResponse, watch_job_response::Event,
     },
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -160,6 +160,17 @@ fn is_gone(reason: Reason) -> bool {
     matches!(reason, Reason::ShuttingDown | Reason::DaemonUnreachable)
 }
 
+async fn events_of(
+    call: &Call<'_>,
+    request: &WatchJobRequest,
+) -> Result<tonic::Streaming<WatchJobResponse>, Failure> {
+    call.ask(|client| {
+        let request = request.clone();
+        async move { client.jobs().watch(request).await }
+    })
+    .await
+}
+
 async fn watch_once(
     call: &Call<'_>,
     run: &mut Run,
@@ -171,12 +182,7 @@ async fn watch_once(
         without_output: !with_output,
         from: run.offsets(),
     };
-    let mut events = call
-        .ask(|client| {
-            let request = request.clone();
-            async move { client.jobs().watch(request).await }
-        })
-        .await?;
+    let mut events = events_of(call, &request).await?;
     while let Some(response) = events.message().await? {
         *heard = true;
         if let Some(event) = response.event {
@@ -194,12 +200,7 @@ async fn first_word(call: &Call<'_>, run: &mut Run) -> Result<(), Failure> {
         without_output: true,
         ..WatchJobRequest::default()
     };
-    let mut events = call
-        .ask(|client| {
-            let request = request.clone();
-            async move { client.jobs().watch(request).await }
-        })
-        .await?;
+    let mut events = events_of(call, &request).await?;
     while let Some(response) = events.message().await? {
         if let Some(Event::Job(job)) = response.event {
             run.job = job;

@@ -82,6 +82,19 @@ impl TaskState {
     }
 }
 
+impl SsmTarget {
+    /// `tag:KEY=VALUE[,VALUE]`, as people and models write it.
+    pub fn of_tag(text: &str) -> Option<Self> {
+        let (key, values) = text.split_once('=')?;
+        let named = key.strip_prefix("tag:").is_some_and(|tag| !tag.is_empty());
+        let values: Vec<_> = values.split(',').map(str::to_owned).collect();
+        (named && values.iter().all(|value| !value.is_empty())).then(|| Self {
+            key: key.to_owned(),
+            values,
+        })
+    }
+}
+
 impl JobState {
     /// No further change will come.
     pub fn is_final(self) -> bool {

@@ -38,15 +38,7 @@ pub fn instance_id(text: &str) -> Result<String, String> {
 }
 
 pub fn ssm_target(text: &str) -> Result<SsmTarget, String> {
-    text.split_once('=')
-        .filter(|(key, values)| {
-            key.strip_prefix("tag:").is_some_and(|tag| !tag.is_empty())
-                && values.split(',').all(|value| !value.is_empty())
-        })
-        .map(|(key, values)| SsmTarget {
-            key: key.to_owned(),
-            values: values.split(',').map(str::to_owned).collect(),
-        })
+    SsmTarget::of_tag(text)
         .ok_or_else(|| format!("'{text}' is not of the form tag:KEY=VALUE[,VALUE]"))
 }
 

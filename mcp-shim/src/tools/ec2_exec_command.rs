@@ -112,20 +112,11 @@ pub(super) async fn call(
 
 /// `tag:Role=web,db`
 fn target(text: &str) -> Result<SsmTarget, Failure> {
-    text.split_once('=')
-        .filter(|(key, values)| {
-            key.strip_prefix("tag:").is_some_and(|tag| !tag.is_empty())
-                && values.split(',').all(|value| !value.is_empty())
-        })
-        .map(|(key, values)| SsmTarget {
-            key: key.to_owned(),
-            values: values.split(',').map(str::to_owned).collect(),
-        })
-        .ok_or_else(|| {
-            wrong(format!(
-                "targets must be of the form tag:KEY=VALUE[,VALUE]; this is not: {text}"
-            ))
-        })
+    SsmTarget::of_tag(text).ok_or_else(|| {
+        wrong(format!(
+            "targets must be of the form tag:KEY=VALUE[,VALUE]; this is not: {text}"
+        ))
+    })
 }
 
 fn wrong(what: impl Into<String>) -> Failure {
