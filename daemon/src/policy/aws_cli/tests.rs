@@ -115,7 +115,7 @@ const HOSTILE: &[(&str, &str)] = &[
         "one file name",
     ),
     (
-        "aws s3api get-object /root/.ssh/authorized_keys --bucket b --key k",
+        "aws s3api get-object /home/you/.ssh/authorized_keys --bucket b --key k",
         "authorized_keys",
     ),
     (
