@@ -75,11 +75,11 @@ async fn install(context: &Context, machine: &Machine, args: McpInstallArgs) -> 
     let changed = change(context, client, &file, args.dry_run, "added", |old| {
         client.put(old, &entry)
     })?;
-    if changed && !args.dry_run {
-        terminal::say(format_args!("Restart {} to use it.", client.title()));
-    }
-    let report = survey(machine, client).await;
     if !args.dry_run {
+        if changed {
+            terminal::say(format_args!("Restart {} to use it.", client.title()));
+        }
+        let report = survey(machine, client).await;
         tell_what_is_unknown_there(&report);
         tell_findings(&report);
     }

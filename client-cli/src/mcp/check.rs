@@ -6,7 +6,7 @@ use std::path::Path;
 use awsso_proto::VERSION;
 use serde::Serialize;
 
-use super::{Client, NAME, Server};
+use super::{Client, Entry, NAME, Server};
 
 /// The package whose tools have our names.
 const OLD_SERVER: &str = "mcp-server-aws-sso";
@@ -126,23 +126,20 @@ pub fn findings(
 }
 
 fn wrong(server: &Server, answer: &dyn Fn(&str) -> Answer) -> Option<(Problem, String)> {
-    let command = &server.entry.command;
+    let Entry { command, args, .. } = &server.entry;
+    if command.is_empty() {
+        return None; // it is reached over HTTP
+    }
     if stem(command) != PROGRAM {
-        return Some(
-            if server.entry.args.iter().any(|arg| stem(arg) == PROGRAM) {
-                let text = format!(
-                    "{PROGRAM} is started through {command:?}, which only adds ways to fail"
-                );
-                (Problem::Wrapper, text)
-            } else if command.is_empty() {
-                (Problem::OtherProgram, "it starts no program".to_owned())
-            } else {
-                (
-                    Problem::OtherProgram,
-                    format!("it starts {command:?}, not {PROGRAM}"),
-                )
-            },
-        );
+        let is_wrapped = args.iter().any(|arg| stem(arg) == PROGRAM);
+        return Some(if is_wrapped {
+            let text =
+                format!("it starts {PROGRAM} through {command:?}, which can fail on its own");
+            (Problem::Wrapper, text)
+        } else {
+            let text = format!("it starts {command:?}, not {PROGRAM}");
+            (Problem::OtherProgram, text)
+        });
     }
     if !is_program(command) {
         let text =

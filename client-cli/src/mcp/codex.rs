@@ -9,7 +9,6 @@ use toml_edit::{Document, Item, Table, TomlError, Value};
 use super::{Entry, NAME, Server, Unreadable};
 
 const SERVERS: &str = "mcp_servers";
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Every server in the file.
 pub fn servers(text: &str) -> Result<Vec<Server>, Unreadable> {
@@ -58,7 +57,7 @@ pub fn put(text: &str, entry: &Entry) -> Result<String, Unreadable> {
     };
     // A file whose `mcp_servers` is written in another form does not take a table.
     match Document::parse(new.as_str()) {
-        Ok(_) => Ok(with_mark(text, new)),
+        Ok(_) => Ok(new),
         Err(_) => Err(file.other_form(SERVERS)),
     }
 }
@@ -88,7 +87,7 @@ pub fn take(text: &str) -> Result<String, Unreadable> {
         new.replace_range(start..block.end, "");
     }
     match Document::parse(new.as_str()) {
-        Ok(_) => Ok(with_mark(text, new)),
+        Ok(_) => Ok(new),
         Err(_) => Err(file.other_form(&format!("{SERVERS}.{NAME}"))),
     }
 }
@@ -101,7 +100,6 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn parse(text: &'a str) -> Result<Self, Unreadable> {
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let document = Document::parse(text).map_err(|error: TomlError| {
             let place = error.span().map_or(0, |span| span.start);
             Unreadable::at(text, place, error.message().to_owned())
@@ -275,11 +273,4 @@ fn same(there: &Value, value: &str) -> bool {
         (text(there).is_some() && text(there) == text(value))
             || (list(there).is_some() && list(there) == list(value))
     })
-}
-
-fn with_mark(old: &str, new: String) -> String {
-    match old.chars().next() {
-        Some(BYTE_ORDER_MARK) => format!("{BYTE_ORDER_MARK}{new}"),
-        _ => new,
-    }
 }

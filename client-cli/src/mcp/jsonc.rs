@@ -13,8 +13,6 @@ use jsonc_parser::{
 
 use super::Unreadable;
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
 /// What a member is set to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -32,7 +30,6 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub fn parse(text: &'a str) -> Result<Self, Unreadable> {
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let collect = CollectOptions {
             comments: CommentCollectionStrategy::AsTokens,
             tokens: true,
@@ -287,21 +284,16 @@ impl<'a> Document<'a> {
 /// Sets the member at `path`.
 pub fn set(text: &str, path: &[&str], node: &Node) -> Result<String, Unreadable> {
     let new = Document::parse(text)?.set(path, node)?;
-    Ok(new.map_or_else(|| text.to_owned(), |new| with_mark(text, &new)))
+    Ok(new.unwrap_or_else(|| text.to_owned()))
 }
 
 /// Removes the member at `path`, however often it stands there.
 pub fn unset(text: &str, path: &[&str]) -> Result<String, Unreadable> {
     let mut text = text.to_owned();
     while let Some(new) = Document::parse(&text)?.unset(path)? {
-        text = with_mark(&text, &new);
+        text = new;
     }
     Ok(text)
-}
-
-fn with_mark(old: &str, new: &str) -> String {
-    let mark = old.chars().next().filter(|c| *c == BYTE_ORDER_MARK);
-    mark.into_iter().chain(new.chars()).collect()
 }
 
 /// How a file is written.

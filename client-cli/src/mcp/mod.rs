@@ -73,6 +73,7 @@ impl Client {
 
     /// Every server in its settings.
     pub fn servers(self, text: &str) -> Result<Vec<Server>, Unreadable> {
+        let (_, text) = marked(text);
         match self.form() {
             Form::Json(form) => form.servers(text),
             Form::Codex => codex::servers(text),
@@ -81,10 +82,12 @@ impl Client {
 
     /// Its settings with our entry as this one; what else the entry has stays.
     pub fn put(self, text: &str, entry: &Entry) -> Result<String, Unreadable> {
-        match self.form() {
+        let (mark, text) = marked(text);
+        let new = match self.form() {
             Form::Json(form) => form.put(text, entry),
             Form::Codex => codex::put(text, entry),
-        }
+        }?;
+        Ok(format!("{mark}{new}"))
     }
 
     /// Its settings without our entry. When `before`, put the same way, gives the
@@ -100,11 +103,19 @@ impl Client {
         {
             return Ok(before.to_owned());
         }
-        match self.form() {
+        let (mark, text) = marked(text);
+        let new = match self.form() {
             Form::Json(form) => form.take(text),
             Form::Codex => codex::take(text),
-        }
+        }?;
+        Ok(format!("{mark}{new}"))
     }
+}
+
+/// The mark that Windows programs begin a UTF-8 file with, and what follows it.
+fn marked(text: &str) -> (&str, &str) {
+    let text_alone = text.trim_start_matches('\u{feff}');
+    text.split_at(text.len() - text_alone.len())
 }
 
 enum Form {

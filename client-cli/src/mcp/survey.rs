@@ -1,6 +1,11 @@
 //! Looks at the settings of MCP clients on this machine, and changes nothing.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use awsso_proto::{Failure, Reason, error::key};
 
@@ -23,13 +28,14 @@ pub struct Report {
 }
 
 impl Machine {
+    /// This one, as the environment of this process tells it.
     pub fn this() -> Result<Self, Failure> {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let home = home.ok_or_else(|| {
             Failure::new(Reason::NotFound, "nothing says where your home folder is")
                 .with(key::HINT, "set HOME")
         })?;
-        let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        let pair = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         let variables: HashMap<_, _> = std::env::vars_os().filter_map(pair).collect();
@@ -38,7 +44,7 @@ impl Machine {
             .get("LOCALAPPDATA")
             .filter(|_| system == System::Windows);
         Ok(Self {
-            claude_package: local.and_then(|local| claude_package(&PathBuf::from(local))),
+            claude_package: local.and_then(|local| claude_package(Path::new(local))),
             system,
             home,
             variables,
@@ -46,7 +52,7 @@ impl Machine {
     }
 }
 
-fn claude_package(local: &std::path::Path) -> Option<PathBuf> {
+fn claude_package(local: &Path) -> Option<PathBuf> {
     let packages = fs::read_dir(local.join("Packages")).ok()?;
     let mut packages = packages.filter_map(|package| Some(package.ok()?.path()));
     packages.find(|it| {

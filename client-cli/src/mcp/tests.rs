@@ -207,10 +207,7 @@ fn each_thing_that_is_wrong_has_its_name_and_its_cure() {
             Some(Problem::Wrapper),
         ),
         (r#"{"command": "/bin/cat"}"#, Some(Problem::OtherProgram)),
-        (
-            r#"{"url": "http://localhost:3000/mcp"}"#,
-            Some(Problem::OtherProgram),
-        ),
+        (r#"{"url": "http://localhost:3000/mcp"}"#, None),
         (
             r#"{"command": "/bin/awsso-mcp", "disabled": true}"#,
             Some(Problem::SwitchedOff),

@@ -48,7 +48,12 @@ async def main(arguments):
         server = StdioServerParameters(command=entry["command"], args=entry["args"], env=env)
         async with Client(server) as client:
             tools = (await client.list_tools()).tools
-        print(json.dumps({"entry": entry, "tools": [tool.name for tool in tools]}), flush=True)
+            seen = {"entry": entry, "tools": [tool.name for tool in tools]}
+            if form == "mcpb":
+                # Only a daemon can answer: the one that lies beside the server.
+                status = await client.call_tool("aws_sso_status", {})
+                seen["status"] = status.structured_content
+        print(json.dumps(seen), flush=True)
 
 
 asyncio.run(main(sys.argv[1:]))

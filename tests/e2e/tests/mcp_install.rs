@@ -384,4 +384,7 @@ async fn the_bundle_starts_and_its_manifest_names_the_tools_that_are_there() {
         .collect();
     let there: Vec<_> = started[0]["tools"].as_array().unwrap().iter().collect();
     assert_eq!(told, there);
+    // Nothing that a person left empty has become a session of that name.
+    let sessions = &started[0]["status"]["sessions"];
+    assert_eq!(sessions.as_array().unwrap().len(), 0, "{sessions}");
 }
