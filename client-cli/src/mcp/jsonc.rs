@@ -11,15 +11,11 @@ use jsonc_parser::{
     tokens::{Token, TokenAndRange},
 };
 
+pub use self::node::Node;
+use self::node::{Style, quoted};
 use super::Unreadable;
 
-/// What a member is set to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
-    Text(String),
-    List(Vec<String>),
-    Members(Vec<(String, Node)>),
-}
+mod node;
 
 /// A text and what it means.
 pub struct Document<'a> {
@@ -91,7 +87,7 @@ impl<'a> Document<'a> {
         let mut path = path;
         while let [name, rest @ ..] = path {
             let Some(at) = last(object, name) else {
-                let node = wrapped(rest, node);
+                let node = node.wrapped(rest);
                 return Ok(Some(self.added(object, name, &node)));
             };
             if rest.is_empty() {
@@ -132,7 +128,7 @@ impl<'a> Document<'a> {
         let style = self.style();
         let before = self.text.trim_end();
         let gap = if before.is_empty() { "" } else { style.newline };
-        let body = wrapped(path, node).written(&style, "");
+        let body = node.wrapped(path).written(&style, "");
         format!("{before}{gap}{body}{}", style.newline)
     }
 
@@ -296,63 +292,6 @@ pub fn unset(text: &str, path: &[&str]) -> Result<String, Unreadable> {
     Ok(text)
 }
 
-/// How a file is written.
-struct Style {
-    newline: &'static str,
-    indent: String,
-    one_line: bool,
-}
-
-impl Node {
-    fn written(&self, style: &Style, indent: &str) -> String {
-        match self {
-            Self::Text(text) => quoted(text),
-            Self::List(items) => {
-                let items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
-                format!("[{}]", items.join(", "))
-            }
-            Self::Members(members) => {
-                let inner = format!("{indent}{}", style.indent);
-                let members = members.iter().map(|(name, node)| {
-                    format!("{}: {}", quoted(name), node.written(style, &inner))
-                });
-                let members: Vec<_> = members.collect();
-                if style.one_line || members.is_empty() {
-                    return format!("{{{}}}", members.join(", "));
-                }
-                let newline = style.newline;
-                let between = format!(",{newline}{inner}");
-                format!(
-                    "{{{newline}{inner}{}{newline}{indent}}}",
-                    members.join(&between)
-                )
-            }
-        }
-    }
-
-    fn is(&self, value: &Value<'_>) -> bool {
-        match (self, value) {
-            (Self::Text(text), Value::StringLit(there)) => *text == there.value,
-            (Self::List(items), Value::Array(there)) => {
-                items.len() == there.elements.len()
-                    && items.iter().zip(&there.elements).all(|(item, there)| {
-                        there
-                            .as_string_lit()
-                            .is_some_and(|there| *item == there.value)
-                    })
-            }
-            _ => false,
-        }
-    }
-}
-
-/// `node`, as a member of a member of …
-fn wrapped(path: &[&str], node: &Node) -> Node {
-    path.iter().rev().fold(node.clone(), |node, name| {
-        Node::Members(vec![((*name).to_owned(), node)])
-    })
-}
-
 fn last(object: &Object<'_>, name: &str) -> Option<usize> {
     let mut names = object.properties.iter().map(|member| member.name.as_str());
     names.rposition(|it| it == name)
@@ -360,10 +299,6 @@ fn last(object: &Object<'_>, name: &str) -> Option<usize> {
 
 fn is_line_comment(token: &TokenAndRange<'_>) -> bool {
     matches!(token.token, Token::CommentLine(_))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Replaces these parts, which stand in their order.
