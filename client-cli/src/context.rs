@@ -125,6 +125,7 @@ pub fn identity() -> Identity {
     Identity {
         kind: ClientKind::Cli,
         name: "awsso".to_owned(),
+        form_elicitation: false,
     }
 }
 

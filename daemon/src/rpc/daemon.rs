@@ -27,7 +27,7 @@ impl Daemon for Services {
     ) -> Result<Response<HelloResponse>, Status> {
         let caller = Caller::of(&request);
         let hello = request.into_inner();
-        caller.introduce(hello.kind(), &hello.client_name);
+        caller.introduce(&hello);
         if let (Principal::Agent, Some(pid)) = (caller.principal(), caller.pid()) {
             self.agents.met(pid);
         }
