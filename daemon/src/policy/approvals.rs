@@ -213,8 +213,9 @@ impl Approvals {
         };
         if let (By::Client(_), Some(ApprovalScope::Command)) = (by, scope) {
             let what = "for all agents a person approves at a terminal only";
-            return Err(Failure::new(Reason::DeniedByPolicy, what)
-                .with(key::HINT, elsewhere(&decision.id)));
+            return Err(
+                Failure::new(Reason::DeniedByPolicy, what).with(key::HINT, elsewhere(&decision.id))
+            );
         }
         let now = self.0.clock.now();
         let mut state = self.lock();
@@ -440,7 +441,10 @@ fn required(shown: &v1::Approval) -> Failure {
         .with(key::APPROVAL, id)
         .with(
             key::HINT,
-            format!("{}; then the same request again is carried out", elsewhere(id)),
+            format!(
+                "{}; then the same request again is carried out",
+                elsewhere(id)
+            ),
         )
 }
 

@@ -234,7 +234,11 @@ mod processes {
         let mut host = Host::start("/bin/sh".as_ref(), script);
         let (shim, inner) = (host.child(), host.child());
         agents.met(inner);
-        assert_eq!(agents.around(inner), None, "nothing is known of its host yet");
+        assert_eq!(
+            agents.around(inner),
+            None,
+            "nothing is known of its host yet"
+        );
         agents.met(shim);
         assert_eq!(agents.around(inner), Some(host.process.id()));
         assert_eq!(agents.around(shim), None);

@@ -35,7 +35,8 @@ impl Relay {
 
     pub fn check(self, rules: &Rules, id: &str) -> Result<(), Failure> {
         let why = if !rules.elicitation {
-            "[policy] elicitation = false: approvals are not answered in an agent's client".to_owned()
+            "[policy] elicitation = false: approvals are not answered in an agent's client"
+                .to_owned()
         } else if !self.declared {
             "an answer is taken only from a client that declared that it asks its person (form elicitation)".to_owned()
         } else if !self.is_ours {
@@ -77,14 +78,38 @@ mod tests {
         assert!(good.check(&on, "apr_1").is_ok());
         for (relay, rules, why) in [
             (good, &off, "elicitation = false"),
-            (Relay { declared: false, ..good }, &on, "form elicitation"),
-            (Relay { is_ours: false, ..good }, &on, "beside awssod"),
-            (Relay { within: Some(7), ..good }, &on, "process 7"),
+            (
+                Relay {
+                    declared: false,
+                    ..good
+                },
+                &on,
+                "form elicitation",
+            ),
+            (
+                Relay {
+                    is_ours: false,
+                    ..good
+                },
+                &on,
+                "beside awssod",
+            ),
+            (
+                Relay {
+                    within: Some(7),
+                    ..good
+                },
+                &on,
+                "process 7",
+            ),
         ] {
             let refused = relay.check(rules, "apr_1").unwrap_err();
             assert_eq!(refused.reason, Reason::DeniedByPolicy);
             assert!(refused.message.contains(why), "{refused}");
-            assert_eq!(refused.hint().unwrap(), "a person runs: awsso approvals approve apr_1");
+            assert_eq!(
+                refused.hint().unwrap(),
+                "a person runs: awsso approvals approve apr_1"
+            );
         }
     }
 

@@ -88,7 +88,9 @@ impl Service for Services {
             (Work::AwsCli(work), true) => self.jobs.plan_aws_cli(&planned, work)?,
             (Work::Ssm(work), true) => self.jobs.plan_ssm(planned, work, bounds).await?,
             (Work::AwsCli(work), false) => {
-                let job = self.jobs.start_aws_cli(planned, work, bounds, caller.kind());
+                let job = self
+                    .jobs
+                    .start_aws_cli(planned, work, bounds, caller.kind());
                 job.await?.snapshot()
             }
             (Work::Ssm(work), false) => {

@@ -22,6 +22,9 @@ def say(**document):
 
 
 async def elicit(_context, params):
+    if params.mode == "form":
+        say(form=params.message, schema=params.requested_schema)
+        return ElicitResult.model_validate_json(os.environ["ANSWER"])
     say(asked=params.url, message=params.message)
     return ElicitResult(action="accept")
 
