@@ -60,7 +60,9 @@ async def main(client, era, target, token=""):
         facts = getattr(login, "structured_content", None)
         say(login=facts)
         command = json.loads(os.environ["COMMAND"])
-        run = await server.call_tool("aws_sso_exec_command", command)
+        # An error is an answer, too.
+        quietly = {"raise_on_error": False} if client == "fastmcp" else {}
+        run = await server.call_tool("aws_sso_exec_command", command, **quietly)
         say(output=run.content[0].text)
 
 

@@ -52,26 +52,32 @@ async fn approve(world: &World) {
     let _ = terminal.end().await.code(0);
 }
 
-/// What the clients of others answer when their person answers like this. Each asks
-/// for something else: over HTTP a client is known by its name only.
-async fn with_every_client(world: &World, answer: &Value) -> Vec<String> {
-    let mut http = world.program(bin("awsso-mcp"));
+/// What the clients of others answer, over stdio or HTTP, when their person answers
+/// like this. Each asks for something else: over HTTP a client is known by its name only.
+async fn with_every_client(over_http: bool, answer: &Value) -> Vec<String> {
+    // A world for each: the test is the host of the shim that serves HTTP, and what
+    // its other children ask for would not be answered by a person.
+    let world = World::logged_in().await;
+    let stdio = bin("awsso-mcp");
+    let mut server = vec![stdio.display().to_string()];
+    let mut http = world.program(stdio);
     http.env("PATH", world.path_with_aws("echo \"$@\""))
         .env("TRANSPORT_MODE", "http")
         .env("PORT", "0");
-    let http = world.http_shim_with(http).await;
-    let (url, stdio) = (http.url(), bin("awsso-mcp"));
-    let stdio = [stdio.to_str().unwrap()];
-    let over_http = [url.as_str(), &http.token];
-    let cases = [Client::Python, Client::FastMcp].into_iter().flat_map(|client| {
-        ["legacy", "auto"]
-            .into_iter()
-            .flat_map(move |era| [(client, era, true), (client, era, false)])
-    });
-    let outputs = cases.enumerate().map(async |(number, (client, era, is_http))| {
+    let http = match over_http {
+        true => Some(world.http_shim_with(http).await),
+        false => None,
+    };
+    if let Some(http) = &http {
+        server = vec![http.url(), http.token.clone()];
+    }
+    let server: Vec<_> = server.iter().map(String::as_str).collect();
+    let (world, server) = (&world, &server);
+    let clients = [Client::Python, Client::FastMcp].into_iter();
+    let cases = clients.flat_map(|client| [(client, "legacy"), (client, "auto")]);
+    let outputs = cases.enumerate().map(async |(number, (client, era))| {
         let command = format!("aws s3 mb s3://bucket-{number}");
         let run = json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": command});
-        let server: &[&str] = if is_http { &over_http } else { &stdio };
         let running = world.client_with_forms(client, era, server, &run, answer);
         let question = running.document("a question", |it| it["form"].is_string());
         let question = question.await;
@@ -84,26 +90,30 @@ async fn with_every_client(world: &World, answer: &Value) -> Vec<String> {
         let _ = running.end().await.code(0);
         output
     });
-    join_all(outputs).await
+    let outputs = join_all(outputs).await;
+    assert!(waiting(world).await.is_empty());
+    outputs
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_approves_in_any_client_runs() {
-    let world = World::logged_in().await;
-    for output in with_every_client(&world, &accept("approve once")).await {
-        assert!(output.starts_with("s3 mb s3://bucket-"), "{output}");
-        assert!(output.contains("\n[exit 0 | "), "{output}");
+    for over_http in [false, true] {
+        for output in with_every_client(over_http, &accept("approve once")).await {
+            assert!(output.starts_with("s3 mb s3://bucket-"), "{output}");
+            assert!(output.contains("\n[exit 0 | "), "{output}");
+        }
     }
-    assert!(waiting(&world).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_declines_in_any_client_does_not_run() {
-    let world = World::logged_in().await;
-    for output in with_every_client(&world, &json!({"action": "decline"})).await {
-        assert!(output.starts_with("DENIED_BY_POLICY: "), "{output}");
-        assert!(output.contains("said no"), "{output}");
+    for over_http in [false, true] {
+        for output in with_every_client(over_http, &json!({"action": "decline"})).await {
+            assert!(output.starts_with("DENIED_BY_POLICY: "), "{output}");
+            assert!(output.contains("said no"), "{output}");
+        }
     }
+    let world = World::logged_in().await;
     let mut shim = world.hosted_shim_with_forms().await;
     let call = shim.begin(TOOL, hostname()).await;
     let question = shim.question().await;
@@ -120,17 +130,25 @@ async fn a_client_that_cancels_has_decided_nothing() {
     let mut shim = world.modern_shim_with_forms();
     let (state, _) = ask(&mut shim).await.question();
     let cancel = json!({"action": "cancel"});
-    let answer = shim.call_again(TOOL, hostname(), &state, cancel.clone()).await;
+    let answer = shim
+        .call_again(TOOL, hostname(), &state, cancel.clone())
+        .await;
     let id = waiting(&world).await[0]["id"].as_str().unwrap().to_owned();
     let text = answer.error();
-    assert!(text.starts_with("APPROVAL_REQUIRED: ") && text.contains(&id), "{text}");
+    assert!(
+        text.starts_with("APPROVAL_REQUIRED: ") && text.contains(&id),
+        "{text}"
+    );
 
     let mut shim = world.hosted_shim_with_forms().await;
     let call = shim.begin(TOOL, hostname()).await;
     let question = shim.question().await;
     shim.answer(&question, cancel).await;
     let answer = shim.answered(call).await;
-    assert!(answer.error().starts_with("APPROVAL_REQUIRED: "), "{answer:?}");
+    assert!(
+        answer.error().starts_with("APPROVAL_REQUIRED: "),
+        "{answer:?}"
+    );
     assert_eq!(waiting(&world).await.len(), 2);
     assert_eq!(world.sandbox.count(SENT), 0);
 }
@@ -145,19 +163,33 @@ async fn an_answer_counts_once_and_only_for_the_call_that_it_was_given_to() {
         (state, params.clone())
     };
     assert_eq!(params["mode"], "form");
-    assert_eq!(params["requestedSchema"]["properties"]["decision"]["default"], "deny");
+    assert_eq!(
+        params["requestedSchema"]["properties"]["decision"]["default"],
+        "deny"
+    );
     let yes = || accept("approve once");
     let id = waiting(&world).await[0]["id"].as_str().unwrap().to_owned();
     // Made up, of another call, and in another client's hands, a state is none: the
     // person is asked anew.
-    for forged in [id.as_str(), "login-1", &format!("{state}x"), &state[..state.len() - 4]] {
-        let _ = shim.call_again(TOOL, hostname(), forged, yes()).await.question();
+    for forged in [
+        id.as_str(),
+        "login-1",
+        &format!("{state}x"),
+        &state[..state.len() - 4],
+    ] {
+        let _ = shim
+            .call_again(TOOL, hostname(), forged, yes())
+            .await
+            .question();
     }
     let mut other = hostname();
     other["command"] = "reboot".into();
     let _ = shim.call_again(TOOL, other, &state, yes()).await.question();
     let mut stranger = world.modern_shim_with_forms();
-    let _ = stranger.call_again(TOOL, hostname(), &state, yes()).await.question();
+    let _ = stranger
+        .call_again(TOOL, hostname(), &state, yes())
+        .await
+        .question();
     assert_eq!(world.sandbox.count(SENT), 0);
 
     let answer = shim.call_again(TOOL, hostname(), &state, yes()).await;
@@ -165,7 +197,10 @@ async fn an_answer_counts_once_and_only_for_the_call_that_it_was_given_to() {
     assert_eq!(world.sandbox.count(SENT), 1);
     // Sent once more, it approves nothing.
     let again = shim.call_again(TOOL, hostname(), &state, yes()).await;
-    assert!(again.error().starts_with("APPROVAL_REQUIRED: "), "{again:?}");
+    assert!(
+        again.error().starts_with("APPROVAL_REQUIRED: "),
+        "{again:?}"
+    );
     assert_eq!(world.sandbox.count(SENT), 1);
 }
 
@@ -205,9 +240,15 @@ async fn where_the_policy_says_so_nobody_is_asked_in_a_client() {
     let world = World::logged_in().await;
     world.configure("[policy]\nelicitation = false\n");
     let answer = ask(&mut world.modern_shim_with_forms()).await;
-    assert!(answer.error().starts_with("APPROVAL_REQUIRED: "), "{answer:?}");
+    assert!(
+        answer.error().starts_with("APPROVAL_REQUIRED: "),
+        "{answer:?}"
+    );
     let answer = ask(&mut world.hosted_shim_with_forms().await).await;
-    assert!(answer.error().starts_with("APPROVAL_REQUIRED: "), "{answer:?}");
+    assert!(
+        answer.error().starts_with("APPROVAL_REQUIRED: "),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +258,10 @@ async fn a_client_that_an_agents_host_has_started_answers_for_nobody() {
     let mut agent = world.legacy_shim().await;
     let _ = ask(&mut agent).await.error();
     let answer = ask(&mut world.hosted_shim_with_forms().await).await;
-    assert!(answer.error().starts_with("APPROVAL_REQUIRED: "), "{answer:?}");
+    assert!(
+        answer.error().starts_with("APPROVAL_REQUIRED: "),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +292,9 @@ async fn a_program_that_says_it_is_a_shim_cannot_approve_what_it_asks_for() {
     let refused = program.approvals().decide(decision).await.unwrap_err();
     let failure = Failure::from(refused);
     assert_eq!(failure.reason, Reason::DeniedByPolicy, "{failure}");
-    assert!(failure.message.contains("installed beside awssod"), "{failure}");
+    assert!(
+        failure.message.contains("installed beside awssod"),
+        "{failure}"
+    );
     assert_eq!(waiting(&world).await.len(), 1);
 }
