@@ -52,9 +52,10 @@ pub(crate) async fn run(
     // Not given up on cancellation: a job whose id is not known cannot be cancelled.
     let request = StartJobRequest {
         // Whoever is asked has as long as this call may take; not before the client's own person.
-        approval_wait: match call.asks() {
-            true => None,
-            false => deadline.saturating_duration_since(started).try_into().ok(),
+        approval_wait: if call.asks() {
+            None
+        } else {
+            deadline.saturating_duration_since(started).try_into().ok()
         },
         ..request
     };

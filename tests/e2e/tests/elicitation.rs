@@ -64,9 +64,10 @@ async fn with_every_client(over_http: bool, answer: &Value) -> Vec<String> {
     http.env("PATH", world.path_with_aws("echo \"$@\""))
         .env("TRANSPORT_MODE", "http")
         .env("PORT", "0");
-    let http = match over_http {
-        true => Some(world.http_shim_with(http).await),
-        false => None,
+    let http = if over_http {
+        Some(world.http_shim_with(http).await)
+    } else {
+        None
     };
     if let Some(http) = &http {
         server = vec![http.url(), http.token.clone()];
