@@ -173,8 +173,9 @@ mod processes {
                 .args(["-c", script])
                 .stdout(Stdio::piped())
                 .spawn()
-                .unwrap();
-            let said = BufReader::new(process.stdout.take().unwrap()).lines();
+                .expect("a shell starts");
+            let said = process.stdout.take().expect("stdout is piped");
+            let said = BufReader::new(said).lines();
             Self {
                 process,
                 said,
@@ -183,7 +184,8 @@ mod processes {
         }
 
         fn child(&mut self) -> u32 {
-            let child = self.said.next().unwrap().unwrap().parse().unwrap();
+            let line = self.said.next().expect("a line").expect("UTF-8");
+            let child = line.parse().expect("a process id");
             self.children.push(child);
             child
         }

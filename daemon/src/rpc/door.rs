@@ -7,13 +7,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use awsso_proto::Failure;
+use awsso_proto::{Failure, HELLO};
 use futures_util::FutureExt as _;
 use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::connection::Caller;
+use super::{connection::Caller, hello::Welcome};
 use crate::policy::{Audit, How, Note, Principal, Redactor};
 
 /// States and lists: nothing is done, and clients ask all the time.
@@ -37,6 +37,7 @@ const COUNTED: &[&str] = &["Credentials.Get"];
 pub struct Door {
     pub audit: Audit,
     pub redactor: Redactor,
+    pub welcome: Welcome,
 }
 
 /// One service, behind the door.
@@ -73,17 +74,24 @@ where
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let caller = Caller::among(request.extensions());
+        let met = self.door.welcome.meet_with(&caller, request.headers());
         let principal = caller.principal();
         let verb = verb(request.uri().path());
-        let note = Note::begin(
-            &self.door.audit,
-            principal,
-            how(&verb, principal),
-            verb,
-            caller.who(),
-        );
+        let note = Note::begin(&self.door.audit, how(&verb, principal), verb, caller.who());
         request.extensions_mut().insert(note.clone());
         let redactor = self.door.redactor.clone();
+        let hello = match met {
+            None => None,
+            Some((hello, Ok(()))) => Some(hello),
+            Some((hello, Err(failure))) => {
+                note.ended(Err(&failure));
+                return Box::pin(async move {
+                    let mut response = Status::from(failure).into_http();
+                    response.headers_mut().insert(HELLO, hello);
+                    Ok(response)
+                });
+            }
+        };
         let answer = self.service.call(request);
         answer
             .map(move |answer| {
@@ -99,6 +107,9 @@ where
                             response = shown.into_http();
                         }
                     }
+                }
+                if let Some(hello) = hello {
+                    response.headers_mut().insert(HELLO, hello);
                 }
                 Ok(response)
             })

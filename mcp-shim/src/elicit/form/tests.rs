@@ -114,7 +114,7 @@ fn a_state_that_is_forged_or_of_another_call_client_or_process_is_none() {
 }
 
 fn approval() -> Approval {
-    let at = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let at = std::time::UNIX_EPOCH + Duration::from_hours(500_000);
     Approval {
         client_name: CLIENT.into(),
         pid: 7,
