@@ -15,8 +15,8 @@ use rmcp::{
 };
 
 use crate::{
-    answer, call::Call, context::Context, daemon::Daemon, elicit::Round, prompts, resources, tools,
-    turns::Turns,
+    answer, call::Call, context::Context, daemon::Daemon, elicit::form::Seal, prompts, resources,
+    tools, turns::Turns,
 };
 
 /// The tools change with the binary only.
@@ -34,6 +34,7 @@ pub(crate) struct Shim {
     pub daemon: Daemon,
     pub context: Context,
     pub turns: Turns,
+    pub seal: Seal,
 }
 
 impl Shim {
@@ -42,6 +43,7 @@ impl Shim {
             daemon,
             context,
             turns: Turns::new(),
+            seal: Seal::new(),
         }
     }
 }
@@ -143,7 +145,7 @@ impl ServerHandler for Shim {
                 None,
             ));
         };
-        let call = Call::new(self, context).in_round(Round::of(&request));
+        let call = Call::of(self, &request, context);
         let arguments = request.arguments.unwrap_or_default();
         let answered = Box::pin(call.answered(tools::call(&call, &tool, arguments))).await;
         match &answered {

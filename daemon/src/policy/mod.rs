@@ -13,6 +13,7 @@ mod decide;
 mod folder;
 mod lineage;
 pub mod redact;
+mod relay;
 mod rules;
 mod transfer;
 mod verdict;
@@ -32,6 +33,7 @@ pub use audit::{Audit, How, Note};
 pub use decide::{Decision, Place, decide};
 pub use lineage::Agents;
 pub use redact::{Known, Redactor};
+pub use relay::Relay;
 #[cfg(test)]
 pub use rules::Preset;
 pub use rules::Rules;

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::{action::Class, folder::Folder};
 
-/// `[policy]`, checked. By default: `guarded`, and no rules.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// `[policy]`, checked. By default: `guarded`, no rules, and a person may be
+/// asked in the agent's own window.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     pub preset: Preset,
     pub rules: Vec<Rule>,
@@ -17,6 +18,20 @@ pub struct Rules {
     pub agent_roles: Vec<(Pattern, String)>,
     /// Where agents may have files.
     pub agent_folder: Option<Folder>,
+    /// Whether a shim may pass on what its client's person answered.
+    pub elicitation: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            preset: Preset::default(),
+            rules: Vec::new(),
+            agent_roles: Vec::new(),
+            agent_folder: None,
+            elicitation: true,
+        }
+    }
 }
 
 /// What is decided for agents where no rule does.

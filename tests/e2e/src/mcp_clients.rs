@@ -67,6 +67,27 @@ impl World {
     /// A client that logs in, running: it says whom it was asked to show, then
     /// what this command printed.
     pub fn client(&self, client: Client, era: &str, server: &[&str], run: &Value) -> Background {
+        let command = self.client_command(client, era, server, run);
+        Background::start(command, &format!("{client:?} {era}"))
+    }
+
+    /// The same, with a person who answers the forms that it shows like this.
+    pub fn client_with_forms(
+        &self,
+        client: Client,
+        era: &str,
+        server: &[&str],
+        run: &Value,
+        answer: &Value,
+    ) -> Background {
+        let mut command = self.client_command(client, era, server, run);
+        command
+            .env("ANSWER", answer.to_string())
+            .env("PATH", self.path_with_aws("echo \"$@\""));
+        Background::start(command, &format!("{client:?} {era} {answer}"))
+    }
+
+    fn client_command(&self, client: Client, era: &str, server: &[&str], run: &Value) -> Command {
         let mut command = match client {
             Client::TypeScript => {
                 let mut node = self.node_command();
@@ -88,7 +109,7 @@ impl World {
             .arg(era)
             .args(server)
             .env("COMMAND", run.to_string());
-        Background::start(command, &format!("{client:?} {era}"))
+        command
     }
 
     /// Another client's view of settings: for each form, member and file the entry that

@@ -18,6 +18,7 @@ mod console;
 mod contract;
 mod daemon;
 mod desktop;
+mod elicitation;
 mod exec;
 mod exec_command;
 mod keyring;

@@ -57,6 +57,7 @@ impl Rules {
             rules: rules.collect(),
             agent_roles,
             agent_folder: table.agent_folder.map(|FolderForm(folder)| folder),
+            elicitation: table.elicitation.unwrap_or(true),
         })
     }
 }
@@ -92,6 +93,7 @@ struct Table {
     agent_role: Option<String>,
     agent_roles: BTreeMap<String, String>,
     agent_folder: Option<FolderForm>,
+    elicitation: Option<bool>,
 }
 
 #[derive(Deserialize)]
