@@ -6,6 +6,7 @@ use std::time::Duration;
 use awsso_e2e::{
     Background, World,
     known::{ADMIN, LINUX, NO_SSM_INVENTORY, OFFLINE, PRODUCTION},
+    sandbox::Unstarted,
     within_limit,
 };
 use serde_json::Value;
@@ -154,6 +155,24 @@ async fn polls_that_fail_do_not_end_the_run() {
     assert_eq!(run.stdout, "out\n");
     assert_eq!(run.stderr, "failed to run commands: exit status 4");
     assert_eq!(world.sandbox.count(SENT), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_never_starts_the_command_says_why_and_has_no_exit_code() {
+    let world = World::logged_in().await;
+    for (unstarted, state, detail) in [
+        (Unstarted::Undeliverable, "undeliverable", "Undeliverable"),
+        (Unstarted::AccessDenied, "denied", "AccessDenied"),
+        (Unstarted::InvalidPlatform, "failed", "InvalidPlatform"),
+    ] {
+        world.sandbox.faults().set_unstarted(Some(unstarted));
+        let run = on_linux(&world, "hostname").end().await.code(125);
+        assert_eq!(run.stdout, "");
+        let task = newest_task(&world).await;
+        assert_eq!(task["state"], state, "{task}");
+        assert_eq!(task["detail"], detail, "{task}");
+        assert!(task["exitCode"].is_null(), "{task}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
