@@ -1,10 +1,13 @@
 //! `[policy]` in `config.toml`: a preset, and before it rules, of which the
 //! first that fits decides. What a rule leaves out, it does not ask about.
 
+mod agent_session;
 mod file;
 
 use awsso_proto::v1;
 use serde::Deserialize;
+
+pub use agent_session::AgentSession;
 
 use super::{action::Class, folder::Folder};
 
@@ -15,6 +18,8 @@ pub struct Rules {
     pub rules: Vec<Rule>,
     /// The role of agents, by account; the longest pattern counts.
     pub agent_roles: Vec<(Pattern, String)>,
+    /// What agents go on to from there.
+    pub agent_session: Option<AgentSession>,
     /// Where agents may have files.
     pub agent_folder: Option<Folder>,
 }
@@ -163,6 +168,11 @@ impl Rules {
         let accounts = self.agent_roles.iter().map(|(account, _)| account);
         let mut patterns = of_rules.chain(accounts);
         patterns.any(|pattern| !pattern.is_account_id() && !pattern.is_all())
+    }
+
+    /// Whether the tags of instances make a difference.
+    pub fn ask_about_tags(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.instance_tag.is_empty())
     }
 
     /// The role that agents have in an account, whatever they ask for.

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::Services;
 use crate::{
     jobs::Target,
-    policy::{self, Place, Principal},
+    policy::{self, Place, Principal, Seen},
 };
 
 #[tonic::async_trait]
@@ -36,7 +36,10 @@ impl Service for Services {
         let action = policy::action_of(&work, rules, &self.config.environment)?;
         let target = self.target(&files, principal, request.target).await?;
         let decision = match policy::admit(principal, &files) {
-            Ok(()) => policy::decide(principal, &action, &place(&target), rules),
+            Ok(()) => {
+                let seen = self.instance_tags.of(&action, &[&target], rules).await?;
+                policy::decide(principal, &action, &place(&target, seen.first()), rules)
+            }
             Err(failure) => policy::Decision::mistake(failure.message),
         };
         Ok(Response::new(ExplainResponse {
@@ -58,13 +61,14 @@ impl Service for Services {
     }
 }
 
-/// A target as rules see it.
-pub fn place(target: &Target) -> Place<'_> {
+/// A target as rules see it, with what was found out about the instances there.
+pub fn place<'a>(target: &'a Target, instances: Option<&'a Seen>) -> Place<'a> {
     Place {
         session: target.session.name(),
         account: &target.role.account,
         account_name: &target.account_name,
         role: &target.role.name,
         region: &target.region,
+        instances,
     }
 }
