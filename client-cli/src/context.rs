@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use awsso_proto::{
     Client, Endpoint, Failure,
     client::Identity,
-    v1::{ClientKind, Selection, SessionRef, Target},
+    v1::{
+        ClientKind, GetCredentialsRequest, GetCredentialsResponse, Selection, SessionRef, Target,
+    },
 };
 use clap::error::ErrorKind;
 
@@ -47,6 +49,14 @@ impl Context {
     /// Connects, and starts the daemon when there is none.
     pub async fn connect(&self) -> Result<Client, Failure> {
         Client::connect_or_start(&self.endpoint, &identity()).await
+    }
+
+    /// What a daemon that runs hands out, if it does so without a handshake.
+    pub async fn credentials_at_once(
+        &self,
+        request: GetCredentialsRequest,
+    ) -> Option<Result<GetCredentialsResponse, Failure>> {
+        Client::credentials_at_once(&self.endpoint, &identity(), request).await
     }
 
     /// The session, when a command names it itself.

@@ -6,12 +6,14 @@ mod cmd;
 mod context;
 mod exit;
 mod live;
+mod mcp;
 mod os;
 mod pick;
 mod profiles;
 mod progress;
 mod render;
 mod run;
+mod settings_file;
 mod terminal;
 
 use std::process::ExitCode;

@@ -39,7 +39,7 @@ use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
 use policy::{Agents, Approvals, Audit, Redactor};
-use rpc::Services;
+use rpc::{Services, Welcome};
 pub use session::Vault;
 use session::{Sessions, Store};
 
@@ -120,8 +120,9 @@ pub async fn run(
         stop: stop.clone(),
     });
     let approvals = Approvals::new(clock.clone(), tracker.clone(), stop.clone());
+    let agents = Agents::default();
     let services = Services {
-        started_at: clock.now(),
+        welcome: Welcome::new(agents.clone(), clock.now()),
         config,
         sessions,
         accounts,
@@ -129,7 +130,7 @@ pub async fn run(
         jobs,
         instance_tags,
         approvals,
-        agents: Agents::default(),
+        agents,
         redactor,
         audit,
         tracker: tracker.clone(),

@@ -5,6 +5,7 @@ use std::{
     fmt,
     io::ErrorKind,
     path::{Path, PathBuf},
+    pin::pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,17 +13,18 @@ use std::{
 use http::{Request, Response, Uri};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tonic::{Status, body::Body};
+use prost::Message as _;
+use tonic::{Status, body::Body, metadata::MetadataValue};
 
 use crate::{
-    Endpoint, PROTOCOL, VERSION,
+    Endpoint, HELLO, PROTOCOL, VERSION,
     error::{Failure, Reason, key},
     ipc,
     v1::{
-        ClientKind, HelloRequest, HelloResponse, accounts_client::AccountsClient,
-        approvals_client::ApprovalsClient, credentials_client::CredentialsClient,
-        daemon_client::DaemonClient, jobs_client::JobsClient, policy_client::PolicyClient,
-        session_client::SessionClient,
+        ClientKind, GetCredentialsRequest, GetCredentialsResponse, HelloRequest, HelloResponse,
+        accounts_client::AccountsClient, approvals_client::ApprovalsClient,
+        credentials_client::CredentialsClient, daemon_client::DaemonClient,
+        jobs_client::JobsClient, policy_client::PolicyClient, session_client::SessionClient,
     },
 };
 
@@ -83,52 +85,55 @@ impl Client {
         endpoint: &Endpoint,
         who: &Identity,
     ) -> Result<Option<Self>, Failure> {
-        for socket in endpoint.candidates() {
-            ipc::check_socket_path(&socket)
-                .map_err(|failure| Failure::new(Reason::DaemonUnreachable, failure.message))?;
-            match ipc::connect(&socket).await {
-                Ok(conn) => return Self::shake_hands(conn, &socket, who).await.map(Some),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
-                    ) => {}
-                Err(error) => return Err(unreachable(&socket, &error)),
-            }
+        match reach(endpoint).await? {
+            Some((conn, socket)) => Self::shake_hands(conn, &socket, who).await.map(Some),
+            None => Ok(None),
         }
-        Ok(None)
+    }
+
+    /// Keys from a daemon that runs, with one round trip less: the request brings its
+    /// Hello along. `None` where that does not work: then everything is asked the
+    /// usual way.
+    pub async fn credentials_at_once(
+        endpoint: &Endpoint,
+        who: &Identity,
+        request: GetCredentialsRequest,
+    ) -> Option<Result<GetCredentialsResponse, Failure>> {
+        let (conn, socket) = reach(endpoint).await.ok()??;
+        let channel = open(conn, &socket).await.ok()?;
+        let mut request = tonic::Request::new(request);
+        let hello = MetadataValue::from_bytes(&hello(who).encode_to_vec());
+        request.metadata_mut().insert_bin(HELLO, hello);
+        let mut credentials = CredentialsClient::with_origin(channel.clone(), origin());
+        let mut answer = pin!(credentials.get(request));
+        let answer = match tokio::time::timeout(HANDSHAKE_LIMIT, &mut answer).await {
+            Ok(answer) => answer,
+            // Is it AWS that takes so long?
+            Err(_) => match greet(channel, &socket, who).await {
+                Ok(_) => answer.await,
+                Err(failure) => return Some(Err(failure)),
+            },
+        };
+        let (metadata, answer) = match answer {
+            Ok(response) => {
+                let (metadata, answer, _) = response.into_parts();
+                (metadata, Ok(answer))
+            }
+            Err(status) => (status.metadata().clone(), Err(Failure::from(status))),
+        };
+        let met = metadata.get_bin(HELLO)?.to_bytes().ok()?;
+        let server = HelloResponse::decode(met).ok()?;
+        (server.protocol == PROTOCOL).then_some(answer)
     }
 
     async fn shake_hands(conn: ipc::Conn, socket: &Path, who: &Identity) -> Result<Self, Failure> {
-        let shake = async {
-            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-                .handshake(TokioIo::new(conn))
-                .await
-                .map_err(|error| unreachable(socket, &error))?;
-            // Ends with the last clone of `sender`; an error reaches each call by itself.
-            tokio::spawn(async move {
-                let _ = connection.await;
-            });
-            let channel = Channel(sender);
-            let server = DaemonClient::with_origin(channel.clone(), origin())
-                .hello(HelloRequest {
-                    protocol: PROTOCOL,
-                    version: VERSION.to_owned(),
-                    kind: who.kind.into(),
-                    client_name: who.name.clone(),
-                })
-                .await
-                .map_err(|status| handshake_failure(socket, status))?
-                .into_inner();
-            Ok::<_, Failure>(Self {
-                channel,
-                socket: socket.to_owned(),
-                server,
-            })
-        };
-        tokio::time::timeout(HANDSHAKE_LIMIT, shake)
-            .await
-            .map_err(|_| unreachable(socket, &"it does not answer"))?
+        let channel = open(conn, socket).await?;
+        let server = greet(channel.clone(), socket, who).await?;
+        Ok(Self {
+            channel,
+            socket: socket.to_owned(),
+            server,
+        })
     }
 
     fn of_our_protocol(self) -> Result<Self, Failure> {
@@ -182,6 +187,53 @@ impl Client {
 
     pub fn policy(&self) -> PolicyClient<Channel> {
         PolicyClient::with_origin(self.channel.clone(), origin())
+    }
+}
+
+/// The first socket that somebody listens on.
+async fn reach(endpoint: &Endpoint) -> Result<Option<(ipc::Conn, PathBuf)>, Failure> {
+    for socket in endpoint.candidates() {
+        ipc::check_socket_path(&socket)
+            .map_err(|failure| Failure::new(Reason::DaemonUnreachable, failure.message))?;
+        match ipc::connect(&socket).await {
+            Ok(conn) => return Ok(Some((conn, socket))),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                ) => {}
+            Err(error) => return Err(unreachable(&socket, &error)),
+        }
+    }
+    Ok(None)
+}
+
+async fn open(conn: ipc::Conn, socket: &Path) -> Result<Channel, Failure> {
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .handshake(TokioIo::new(conn))
+        .await
+        .map_err(|error| unreachable(socket, &error))?;
+    // Ends with the last clone of `sender`; an error reaches each call by itself.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Channel(sender))
+}
+
+async fn greet(channel: Channel, socket: &Path, who: &Identity) -> Result<HelloResponse, Failure> {
+    let mut daemon = DaemonClient::with_origin(channel, origin());
+    let met = tokio::time::timeout(HANDSHAKE_LIMIT, daemon.hello(hello(who))).await;
+    met.map_err(|_| unreachable(socket, &"it does not answer"))?
+        .map(tonic::Response::into_inner)
+        .map_err(|status| handshake_failure(socket, status))
+}
+
+fn hello(who: &Identity) -> HelloRequest {
+    HelloRequest {
+        protocol: PROTOCOL,
+        version: VERSION.to_owned(),
+        kind: who.kind.into(),
+        client_name: who.name.clone(),
     }
 }
 

@@ -20,5 +20,8 @@ pub use error::{Failure, Reason};
 /// The version of the contract. An additive change does not bump it.
 pub const PROTOCOL: u32 = 1;
 
+/// Metadata in which a first request brings its Hello along, and an answer that of the daemon.
+pub const HELLO: &str = "awsso-hello-bin";
+
 /// The version of this build, as every binary prints it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -15,11 +15,13 @@ use crate::{
 };
 
 mod audit;
+mod mcp;
 mod outputs;
 mod places;
 mod value;
 
 pub use audit::{AuditCommand, AuditShowArgs};
+pub use mcp::{McpCommand, McpInstallArgs, McpRemoveArgs};
 pub use outputs::OutputArgs;
 pub use places::{PlacesArgs, RunArgs, RunFormat};
 
@@ -122,6 +124,9 @@ pub enum Verb {
     /// Show and check the log of what people and agents have asked for
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Connect AI assistants and editors: Claude, Cursor, VS Code and others
+    #[command(subcommand)]
+    Mcp(McpCommand),
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
@@ -149,6 +154,7 @@ impl Verb {
             | Self::Approvals(_)
             | Self::Policy(_)
             | Self::Audit(_)
+            | Self::Mcp(_)
             | Self::Daemon(_)
             | Self::Completions(_)
             | Self::Complete(_) => Family::Plain,

@@ -42,6 +42,36 @@ pub fn ssm_target(text: &str) -> Result<SsmTarget, String> {
         .ok_or_else(|| format!("'{text}' is not of the form tag:KEY=VALUE[,VALUE]"))
 }
 
+/// What may stand in a client's settings for `awsso-mcp`: it reads it, and it is no secret.
+const SHIM_VARIABLES: [&str; 13] = [
+    "AWS_SSO_START_URL",
+    "AWS_SSO_REGION",
+    "AWSSO_SESSION",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CONFIG_FILE",
+    "AWS_CA_BUNDLE",
+    "AWSSO_CONFIG",
+    "AWSSO_SOCKET",
+    "AWSSO_DAEMON",
+    "AWSSO_LOG",
+    "DEBUG",
+];
+
+pub fn shim_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if SHIM_VARIABLES.contains(&name) && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        Some((_, "")) | None => Err("it must be NAME=VALUE".to_owned()),
+        Some(_) => Err(format!(
+            "the name must be one of {}",
+            SHIM_VARIABLES.join(", ")
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,8 @@ use crate::{
     terminal,
 };
 
+const ASKING: &str = "asking AWS for credentials";
+
 /// What the SDKs expect of a `credential_process`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -35,7 +37,11 @@ pub async fn process(context: &Context, target: TargetArgs) -> Result<u8, Stop> 
         target: Some(context.target("credential-process", target)?),
         unattended: true,
     };
-    let credentials = ask(context, request).await?;
+    let asked = context.credentials_at_once(request.clone());
+    let credentials = match Progress::new(ASKING).over(asked).await {
+        Some(credentials) => credentials?,
+        None => ask(context, request).await?,
+    };
     terminal::json(&CredentialProcess {
         version: 1,
         access_key_id: &credentials.access_key_id,
@@ -100,9 +106,7 @@ async fn ask(
 ) -> Result<GetCredentialsResponse, Stop> {
     let client = context.connect().await?;
     let mut credentials = client.credentials();
-    let reply = Progress::new("asking AWS for credentials")
-        .over(credentials.get(request))
-        .await?;
+    let reply = Progress::new(ASKING).over(credentials.get(request)).await?;
     Ok(reply.into_inner())
 }
 

@@ -15,6 +15,7 @@ mod jobs;
 mod login;
 mod logout;
 mod logs;
+mod mcp;
 mod policy;
 mod profiles;
 mod status;
@@ -38,6 +39,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Approvals(command) => approvals::run(context, command).await,
         Verb::Policy(command) => policy::run(context, command).await,
         Verb::Audit(command) => audit::run(context, &command).await,
+        Verb::Mcp(command) => mcp::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,

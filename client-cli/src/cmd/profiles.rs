@@ -9,14 +9,14 @@ use awsso_proto::{
     v1::{Account, GetSessionRequest, ListAccountsRequest, SessionStatus},
 };
 use serde::Serialize;
-use similar::TextDiff;
 
 use crate::{
     args::{ProfilesCommand, ProfilesSyncArgs},
     context::{self, Context},
     exit::{self, Stop},
-    profiles::{self, ConfigFile, Form, Outcome, Plan, Stopped},
+    profiles::{self, Form, Outcome, Plan, Stopped},
     progress::Progress,
+    settings_file::{self, SettingsFile},
     terminal,
 };
 
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, command: ProfilesCommand) -> Result<u8, Stop
 async fn sync(context: &Context, args: &ProfilesSyncArgs) -> Result<u8, Stop> {
     let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
     let named = context::variable("AWS_CONFIG_FILE");
-    let file = ConfigFile::new(named.as_deref(), home.as_deref())?;
+    let file = SettingsFile::new(profiles::config_file(named.as_deref(), home.as_deref())?);
     let client = context.connect().await?;
     let (name, accounts) = Progress::new("asking AWS for the accounts")
         .over(accounts(context, &client, args.prune))
@@ -60,7 +60,7 @@ async fn sync(context: &Context, args: &ProfilesSyncArgs) -> Result<u8, Stop> {
         let old = file.read()?;
         let (new, outcome) = apply(&old)?;
         if !context.json {
-            terminal::data(diff(&file, &old, &new).as_bytes())?;
+            terminal::data(settings_file::diff(file.path(), &old, &new).as_bytes())?;
         }
         (old != new, outcome)
     } else {
@@ -157,16 +157,8 @@ fn unwritable(what: &str, text: &str) -> Failure {
     )
 }
 
-fn diff(file: &ConfigFile, old: &str, new: &str) -> String {
-    let path = file.path().display().to_string();
-    TextDiff::from_lines(old, new)
-        .unified_diff()
-        .header(&path, &path)
-        .to_string()
-}
-
 fn tell(
-    file: &ConfigFile,
+    file: &SettingsFile,
     args: &ProfilesSyncArgs,
     plan: &Plan<'_>,
     outcome: &Outcome,

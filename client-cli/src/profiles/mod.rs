@@ -3,20 +3,23 @@
 //! profile has both `sso_*` keys and a `credential_process`.
 
 mod block;
-mod file;
 mod ini;
 mod name;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
-use awsso_proto::v1::{Account, SessionStatus};
+use awsso_proto::{
+    Failure, Reason,
+    error::key,
+    v1::{Account, SessionStatus},
+};
 use serde::Serialize;
 
 use self::ini::{Heading, Section};
-pub use self::{
-    file::ConfigFile,
-    name::{Target, Template},
-};
+pub use self::name::{Target, Template};
 
 /// What a profile is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,7 +196,26 @@ impl Plan<'_> {
 pub enum Stopped {
     /// The file is not as it should be.
     File(String),
-    Template(awsso_proto::Failure),
+    Template(Failure),
+}
+
+/// The file that the AWS CLI of this environment reads.
+pub fn config_file(named: Option<&str>, home: Option<&Path>) -> Result<PathBuf, Failure> {
+    let in_home = |rest: &str| home.map(|home| home.join(rest));
+    let path = match named {
+        None => in_home(".aws/config"),
+        Some(named) => match named.strip_prefix("~/") {
+            Some(rest) => in_home(rest),
+            None => std::path::absolute(named).ok(),
+        },
+    };
+    path.ok_or_else(|| {
+        Failure::new(
+            Reason::NotFound,
+            "nothing says where the AWS config file is",
+        )
+        .with(key::HINT, "set HOME or AWS_CONFIG_FILE")
+    })
 }
 
 /// A word of a `credential_process`, which some tools split by themselves and

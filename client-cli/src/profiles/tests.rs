@@ -290,3 +290,12 @@ fn a_word_is_read_alike_by_every_tool_or_not_written() {
         assert_eq!(word(bad), None, "{bad:?}");
     }
 }
+
+#[test]
+fn the_file_is_where_the_environment_says() {
+    let path = |named| config_file(named, Some(Path::new("/home/ann"))).unwrap();
+    assert_eq!(path(None), Path::new("/home/ann/.aws/config"));
+    assert_eq!(path(Some("~/c")), Path::new("/home/ann/c"));
+    assert_eq!(path(Some("/etc/c")), Path::new("/etc/c"));
+    assert!(config_file(None, None).is_err());
+}

@@ -49,7 +49,7 @@ pub struct RoleCredentials {
     /// The session's, when the keys were fetched: another login may be another person.
     pub(super) epoch: u64,
     /// An agent that finds them in an output sees a mask.
-    _known: Arc<[Known]>,
+    _known: Arc<Known>,
 }
 
 /// What AWS answers, whichever service gave it.
@@ -291,7 +291,7 @@ impl Broker {
         let life = expires_at
             .duration_since(self.clock.now())
             .unwrap_or_default();
-        let known = [&secret, &token].map(|it| self.redactor.know(it, Some(expires_at)));
+        let known = self.redactor.know(&[&secret, &token], Some(expires_at));
         let credentials = Credentials::builder()
             .access_key_id(id)
             .secret_access_key(secret)

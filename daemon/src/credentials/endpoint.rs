@@ -95,7 +95,7 @@ impl Endpoint {
         let listener = listener.map_err(cannot)?;
         let port = listener.local_addr().map_err(cannot)?.port();
         Ok(Self {
-            _known: redactor.know(token.expose_secret(), None),
+            _known: redactor.know(&[token.expose_secret()], None),
             listener,
             door: Arc::new(Door::new(port, token)),
         })

@@ -97,7 +97,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let output = Output::new(dir.path(), "out_1".into(), u64::MAX);
         let redactor = Redactor::new(Clock::system());
-        let _known = redactor.know(KEY, None);
+        let _known = redactor.know(&[KEY], None);
         let text = format!("{}\nkey {KEY} and", "x ".repeat(AT_ONCE));
         let mut writer = output.writer(OutputStream::Stdout);
         writer.write(text.as_bytes()).await.unwrap();

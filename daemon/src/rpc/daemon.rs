@@ -1,20 +1,20 @@
 //! `awsso.v1.Daemon`: the handshake, the daemon's own state, its end.
 
 use awsso_proto::{
-    Failure, PROTOCOL, Reason, VERSION,
+    Failure, Reason,
     error::key,
     v1::{
         HelloRequest, HelloResponse, ShutdownRequest, ShutdownResponse, WatchRequest,
-        WatchResponse, daemon_server::Daemon, timestamp,
+        WatchResponse, daemon_server::Daemon,
     },
 };
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
-use crate::policy::{self, Principal};
+use crate::policy;
 
 /// How often a watched daemon looks for a change; nothing runs unwatched.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -27,23 +27,7 @@ impl Daemon for Services {
     ) -> Result<Response<HelloResponse>, Status> {
         let caller = Caller::of(&request);
         let hello = request.into_inner();
-        caller.introduce(hello.kind(), &hello.client_name);
-        if let (Principal::Agent, Some(pid)) = (caller.principal(), caller.pid()) {
-            self.agents.met(pid);
-        }
-        debug!(
-            kind = hello.kind().as_str_name(),
-            name = caller.name(),
-            pid = caller.pid(),
-            protocol = hello.protocol,
-            "client"
-        );
-        Ok(Response::new(HelloResponse {
-            protocol: PROTOCOL,
-            version: VERSION.to_owned(),
-            pid: std::process::id(),
-            started_at: Some(timestamp(self.started_at)),
-        }))
+        Ok(Response::new(self.welcome.meet(&caller, &hello)))
     }
 
     type WatchStream = Stream<WatchResponse>;

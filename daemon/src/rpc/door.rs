@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use awsso_proto::Failure;
+use awsso_proto::{Failure, HELLO};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body::Frame;
@@ -16,7 +16,7 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::connection::Caller;
+use super::{connection::Caller, hello::Welcome};
 use crate::policy::{Audit, How, Note, Principal, Redactor};
 
 /// States and lists: nothing is done, and clients ask all the time.
@@ -40,6 +40,7 @@ const COUNTED: &[&str] = &["Credentials.Get"];
 pub struct Door {
     pub audit: Audit,
     pub redactor: Redactor,
+    pub welcome: Welcome,
 }
 
 /// One service, behind the door.
@@ -77,17 +78,24 @@ where
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let caller = Caller::among(request.extensions());
+        let met = self.door.welcome.meet_with(&caller, request.headers());
         let principal = caller.principal();
         let verb = verb(request.uri().path());
-        let note = Note::begin(
-            &self.door.audit,
-            principal,
-            how(&verb, principal),
-            verb,
-            caller.who(),
-        );
+        let note = Note::begin(&self.door.audit, how(&verb, principal), verb, caller.who());
         request.extensions_mut().insert(note.clone());
         let redactor = self.door.redactor.clone();
+        let hello = match met {
+            None => None,
+            Some((hello, Ok(()))) => Some(hello),
+            Some((hello, Err(failure))) => {
+                note.ended(Err(&failure));
+                return Box::pin(async move {
+                    let mut response = Status::from(failure).into_http();
+                    response.headers_mut().insert(HELLO, hello);
+                    Ok(response)
+                });
+            }
+        };
         let answer = self.service.call(request);
         answer
             .map(move |answer| {
@@ -103,6 +111,9 @@ where
                             response = shown.into_http();
                         }
                     }
+                }
+                if let Some(hello) = hello {
+                    response.headers_mut().insert(HELLO, hello);
                 }
                 Ok(match principal {
                     Principal::Agent => response.map(|body| late_errors_masked(body, redactor)),
@@ -176,7 +187,7 @@ mod tests {
     async fn an_error_that_ends_a_stream_is_masked_for_an_agent() {
         let redactor = Redactor::new(Clock::system());
         let secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0";
-        let _known = redactor.know(secret, None);
+        let _known = redactor.know(&[secret], None);
         let failure = Failure::new(Reason::Internal, format!("it said {secret}"))
             .with(key::HINT, format!("not {secret}"))
             .retry_after(Some(Duration::from_secs(3)));

@@ -7,13 +7,14 @@ mod connection;
 mod credentials;
 mod daemon;
 mod door;
+mod hello;
 mod jobs;
 mod policy;
 mod selection;
 mod session;
 mod target;
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use awsso_proto::{
     Failure, Reason,
@@ -31,6 +32,7 @@ use tower_layer::{Identity, Stack};
 pub use connection::Accepted;
 use connection::Caller;
 use door::Door;
+pub use hello::Welcome;
 
 use crate::{
     accounts::Accounts,
@@ -51,7 +53,7 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 /// The owners, as the services see them.
 #[derive(Debug, Clone)]
 pub struct Services {
-    pub started_at: SystemTime,
+    pub welcome: Welcome,
     pub config: Arc<Config>,
     pub sessions: Sessions,
     pub accounts: Accounts,
@@ -73,6 +75,7 @@ pub fn server(services: Services) -> Router<Stack<Door, Identity>> {
     let door = Door {
         audit: services.audit.clone(),
         redactor: services.redactor.clone(),
+        welcome: services.welcome.clone(),
     };
     tonic::transport::Server::builder()
         .layer(door)

@@ -206,7 +206,7 @@ impl Actor {
         }
         self.leave_the_browser();
         let secrets = self.machine.secrets();
-        let know = |secret: &SecretString| self.redactor.know(secret.expose_secret(), None);
+        let know = |secret: &SecretString| self.redactor.know(&[secret.expose_secret()], None);
         self.known = secrets.map(know).collect();
         self.publish.send_replace(Arc::new(self.machine.clone()));
         self.revision.send_modify(|revision| *revision += 1);

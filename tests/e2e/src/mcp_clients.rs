@@ -1,7 +1,7 @@
 //! Other people's MCP clients, which `tests/check` installs, and a shim that serves
 //! HTTP to them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -14,6 +14,7 @@ use crate::{Background, Run, World, bin, finish, world::within_limit};
 
 const PYTHON: &str = include_str!("mcp_clients.py");
 const NODE: &str = include_str!("mcp_clients.mjs");
+const CONFIG: &str = include_str!("mcp_config.py");
 
 /// A client that is no code of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,21 @@ impl World {
             .args(server)
             .env("COMMAND", run.to_string());
         Background::start(command, &format!("{client:?} {era}"))
+    }
+
+    /// Another client's view of settings: for each form, member and file the entry that
+    /// stands there and the tools of the server that it starts.
+    pub async fn started_from(&self, settings: &[(&str, &str, &Path)]) -> Vec<Value> {
+        let mut command = self.program(tools().join("python/bin/python"));
+        command
+            .args(["-c", CONFIG])
+            .env("NODE", tools().join("node_modules/node/bin/node"));
+        for (form, servers, file) in settings {
+            command.args([form, servers]).arg(file);
+        }
+        let run = finish(command, "mcp_config.py".to_owned()).await.ok();
+        let documents = run.lines().map(serde_json::from_str);
+        documents.collect::<Result<_, _>>().expect("JSON")
     }
 
     pub async fn http_shim(&self, args: &[&str]) -> HttpShim {

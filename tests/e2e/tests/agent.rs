@@ -7,14 +7,15 @@ use std::{
 
 use awsso_e2e::{Stranger, World, known};
 use awsso_proto::{
-    Failure, Reason,
+    Failure, HELLO, PROTOCOL, Reason,
     v1::{
-        ClientKind, GetCredentialsRequest, GetSessionRequest, HelloRequest, ShutdownRequest,
-        Target, credentials_client::CredentialsClient, daemon_client::DaemonClient,
-        session_client::SessionClient,
+        ClientKind, GetCredentialsRequest, GetSessionRequest, HelloRequest, HelloResponse,
+        ShutdownRequest, Target, credentials_client::CredentialsClient,
+        daemon_client::DaemonClient, session_client::SessionClient,
     },
 };
-use tonic::Status;
+use prost::Message as _;
+use tonic::{Request, Status, metadata::MetadataValue};
 
 fn target() -> GetCredentialsRequest {
     GetCredentialsRequest {
@@ -63,6 +64,56 @@ async fn an_agent_gets_no_credentials_and_cannot_stop_the_daemon() {
             .await
             .unwrap();
     }
+}
+
+/// The request of somebody who brings a Hello along.
+fn introduced(hello: &HelloRequest) -> Request<GetCredentialsRequest> {
+    let mut request = Request::new(target());
+    let hello = MetadataValue::from_bytes(&hello.encode_to_vec());
+    request.metadata_mut().insert_bin(HELLO, hello);
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hello_that_a_first_request_brings_along_is_a_hello() {
+    let world = World::logged_in().await;
+    let credentials = async || {
+        let stranger = Stranger::connect(&world).await;
+        CredentialsClient::with_origin(stranger, Stranger::origin())
+    };
+    let hello = |kind: ClientKind, protocol| HelloRequest {
+        kind: kind.into(),
+        protocol,
+        ..HelloRequest::default()
+    };
+    let (person, agent) = (
+        hello(ClientKind::Cli, PROTOCOL),
+        hello(ClientKind::Shim, PROTOCOL),
+    );
+
+    let mut theirs = credentials().await;
+    let answer = theirs.get(introduced(&person)).await.unwrap();
+    let met = answer.metadata().get_bin(HELLO).unwrap();
+    let met = HelloResponse::decode(met.to_bytes().unwrap()).unwrap();
+    assert_eq!(
+        (met.protocol, Some(met.pid)),
+        (PROTOCOL, world.daemon_pid().await)
+    );
+    // It holds for the whole connection.
+    theirs.get(target()).await.unwrap();
+
+    let mut its = credentials().await;
+    assert_denied(its.get(introduced(&agent)).await);
+    // It cannot become a person afterwards.
+    assert_denied(its.get(introduced(&person)).await);
+
+    // What another protocol means is not known: nothing is done, and nobody is met.
+    let mut other = credentials().await;
+    let later = hello(ClientKind::Cli, PROTOCOL + 1);
+    let status = other.get(introduced(&later)).await.unwrap_err();
+    assert!(status.metadata().get_bin(HELLO).is_some());
+    assert_eq!(Failure::from(status).reason, Reason::ProtocolMismatch);
+    assert_denied(other.get(target()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

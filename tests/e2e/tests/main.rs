@@ -29,6 +29,7 @@ mod mcp;
 mod mcp_clients;
 mod mcp_commands;
 mod mcp_http;
+mod mcp_install;
 mod mcp_jobs;
 mod outputs;
 mod pick;

@@ -16,12 +16,13 @@
 //! No output is recorded, and no secret: values of flags that hold secrets are
 //! masked, and every word passes the redactor.
 
+mod counted;
 mod log;
 mod note;
 mod words;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -32,7 +33,7 @@ use std::{
 
 use awsso_proto::{
     Failure, Reason,
-    audit::{Entry, Target, Who},
+    audit::{Entry, Who},
     error::key,
     v1,
 };
@@ -42,6 +43,7 @@ use tracing::{error, warn};
 
 use super::{Principal, Redactor};
 use crate::{clock::Clock, credentials::Role};
+use counted::Counts;
 use log::Log;
 pub use note::{How, Note};
 
@@ -73,26 +75,9 @@ struct Inner {
 struct Queue {
     lines: Vec<Entry>,
     lost: u64,
-    counted: HashMap<Hit, Counted>,
+    counted: Counts,
     /// When what was counted is written.
     due: Option<SystemTime>,
-}
-
-/// What makes two hand-outs of keys the same.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Hit {
-    kind: &'static str,
-    exe: String,
-    client: String,
-    target: Option<Target>,
-    result: String,
-}
-
-#[derive(Debug)]
-struct Counted {
-    first: Entry,
-    count: u64,
-    last: SystemTime,
 }
 
 /// Writes until it is told to end, then what is left.
@@ -171,7 +156,7 @@ impl Audit {
             result: result.into(),
             ..Entry::default()
         };
-        self.count("person", entry);
+        self.count(&entry);
     }
 
     fn now(&self) -> String {
@@ -190,31 +175,18 @@ impl Audit {
     }
 
     /// The same as before: only counted, in memory.
-    fn count(&self, kind: &'static str, entry: Entry) {
-        let hit = Hit {
-            kind,
-            exe: entry.who.exe.clone(),
-            client: entry.who.client.clone(),
-            target: entry.target.clone(),
-            result: entry.result.clone().into_owned(),
-        };
+    fn count(&self, entry: &Entry) {
         let now = self.0.clock.now();
         let mut queue = self.lock();
-        if let Some(counted) = queue.counted.get_mut(&hit) {
-            counted.count += 1;
-            counted.last = now;
-            return;
+        let others = queue.counted.len();
+        if let Err(error) = queue.counted.add(entry, now) {
+            error!(%error, "a line of the audit log cannot be written");
+            self.0.broken.store(true, Ordering::Relaxed);
         }
-        let first = Entry {
-            at: rfc3339(now),
-            ..entry
-        };
-        let (count, last) = (1, now);
-        queue.counted.insert(hit, Counted { first, count, last });
-        if queue.counted.len() >= MAX_COUNTED {
-            queue.due = Some(now);
-        } else if queue.due.is_none() {
-            queue.due = Some(now + TOGETHER);
+        match queue.counted.len() {
+            same if same == others => return,
+            all if all >= MAX_COUNTED => queue.due = Some(now),
+            _ => queue.due = queue.due.or(Some(now + TOGETHER)),
         }
         drop(queue);
         self.0.more.notify_one();
@@ -228,8 +200,11 @@ impl Audit {
                 () = self.0.clock.wait_until(due), if due.is_some() => false,
                 () = self.0.end.cancelled() => true,
             };
-            let entries = self.lock().take(self.0.clock.now(), ends);
-            if !entries.is_empty() {
+            loop {
+                let entries = self.lock().take(self.0.clock.now(), ends);
+                if entries.is_empty() {
+                    break;
+                }
                 let written = tokio::task::spawn_blocking(move || {
                     let written = log.append(&entries);
                     (log, entries, written)
@@ -247,6 +222,7 @@ impl Audit {
                 if let Err(error) = &written {
                     warn!(%error, "the audit log cannot be written");
                     self.lock().put_back(entries);
+                    break;
                 }
             }
             if ends {
@@ -267,11 +243,9 @@ impl Queue {
         let mut entries = std::mem::take(&mut self.lines);
         if all || self.due.is_some_and(|due| due <= now) {
             self.due = None;
-            let counted = self.counted.drain().map(|(_, counted)| counted.entry());
-            let mut counted: Vec<_> = counted.collect();
-            counted.sort_by(|a, b| a.at.cmp(&b.at));
-            entries.extend(counted);
+            self.counted.end();
         }
+        entries.extend(self.counted.take());
         match std::mem::take(&mut self.lost) {
             0 => {}
             lost => entries.push(Entry {
@@ -296,19 +270,6 @@ impl Queue {
         self.lost += entries.len().saturating_sub(QUEUE) as u64;
         entries.truncate(QUEUE);
         self.lines = entries;
-    }
-}
-
-impl Counted {
-    fn entry(self) -> Entry {
-        if self.count == 1 {
-            return self.first;
-        }
-        Entry {
-            count: Some(self.count),
-            until: rfc3339(self.last),
-            ..self.first
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use awsso_proto::{
 };
 
 use super::{Audit, words};
-use crate::{credentials::Role, jobs, policy::Principal};
+use crate::{credentials::Role, jobs};
 
 /// Instances that are named in a line.
 const MAX_INSTANCES: usize = 20;
@@ -21,7 +21,6 @@ pub struct Note(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     audit: Audit,
-    principal: Principal,
     how: How,
     entry: Mutex<Entry>,
 }
@@ -37,7 +36,7 @@ pub enum How {
 }
 
 impl Note {
-    pub fn begin(audit: &Audit, principal: Principal, how: How, verb: String, who: Who) -> Self {
+    pub fn begin(audit: &Audit, how: How, verb: String, who: Who) -> Self {
         let entry = Entry {
             at: match how {
                 How::Counted => String::new(), // said once, for all of them
@@ -49,7 +48,6 @@ impl Note {
         };
         Self(Arc::new(Inner {
             audit: audit.clone(),
-            principal,
             how,
             entry: Mutex::new(entry),
         }))
@@ -155,9 +153,7 @@ impl Drop for Inner {
         }
         let refused = entry.decision == "deny" || entry.decision == "ask";
         match self.how {
-            How::Counted => {
-                self.audit.count(self.principal.word(), entry);
-            }
+            How::Counted => self.audit.count(&entry),
             How::Refused if !refused => {}
             How::Always | How::Refused => self.audit.add(entry),
         }

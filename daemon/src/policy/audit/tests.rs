@@ -6,7 +6,6 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use awsso_proto::audit::{self, Line, Note as Oddity, verify};
 
 use super::*;
-use crate::policy::Principal;
 
 /// A clock that is set, in seconds.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +49,7 @@ impl World {
             client: "test".into(),
             ..Who::default()
         };
-        Note::begin(&self.audit, Principal::Agent, how, verb.to_owned(), who)
+        Note::begin(&self.audit, how, verb.to_owned(), who)
     }
 
     /// Everything, once it is written.

@@ -9,9 +9,9 @@
 //! reverses it or spells it out is not followed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
-    hash::{BuildHasherDefault, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
@@ -38,37 +38,42 @@ const TIDY_EVERY: Duration = Duration::from_mins(10);
 /// The broker's 10,000 roles, twice. More cannot be told apart in memory that is
 /// bounded: then nothing is shown.
 const MAX_WINDOWS: usize = 2 << 20;
-/// Bits of the sieve per window: a text without secrets gets through it only here.
-const SIEVE: usize = 16;
 
 /// Shared by who has secrets and who masks them.
 #[derive(Clone)]
-pub(super) struct Index {
+pub(super) struct Index(Arc<Shared>);
+
+struct Shared {
     clock: Clock,
-    held: Arc<RwLock<Held>>,
+    held: RwLock<Held>,
 }
 
-/// A secret is known for as long as this lives, and a while longer.
+/// Secrets are known for as long as this lives, and a while longer.
 pub struct Known {
     index: Index,
-    secret: u64,
+    secrets: u64,
     ends_at: Option<SystemTime>,
 }
 
 struct Held {
     key: [u64; 3],
-    /// Which secret a window is of.
-    windows: HashMap<u64, u64, BuildHasherDefault<AsItIs>>,
+    windows: HashSet<Window, BuildHasherDefault<AsItIs>>,
+    /// What belongs together, by its digest.
     secrets: HashMap<u64, Life>,
-    sieve: Vec<u64>,
+    /// Numbers below `unused` that are nobody's.
+    free: Vec<u16>,
+    unused: u16,
     tidied_at: SystemTime,
     overflowed: bool,
 }
 
-/// By how many a secret is held; until when it stays after that.
+/// By how many the secrets are held; until when they stay after that.
 struct Life {
-    holders: usize,
     until: SystemTime,
+    holders: u32,
+    /// What their windows are marked with. The last one is shared by all that come
+    /// when the others are in use.
+    number: u16,
 }
 
 impl Index {
@@ -80,28 +85,34 @@ impl Index {
         };
         let held = Held {
             key: [word(0), word(1), word(2)],
-            windows: HashMap::default(),
+            windows: HashSet::default(),
             secrets: HashMap::new(),
-            sieve: vec![0; 1 << 10],
+            free: Vec::new(),
+            unused: 0,
             tidied_at: clock.now(),
             overflowed: false,
         };
-        Self {
+        Self(Arc::new(Shared {
             clock,
-            held: Arc::new(RwLock::new(held)),
-        }
+            held: RwLock::new(held),
+        }))
     }
 
-    /// `ends_at`: when the secret is worth nothing any more.
-    pub(super) fn know(&self, secret: &str, ends_at: Option<SystemTime>) -> Known {
-        let digest = Sha256::digest(secret);
-        let id = u64::from_le_bytes(digest[..8].try_into().expect("eight bytes"));
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.hold(id, secret, self.clock.now());
+    /// `ends_at`: when the secrets are worth nothing any more.
+    pub(super) fn know(&self, secrets: &[&str], ends_at: Option<SystemTime>) -> Known {
+        let mut digest = Sha256::new();
+        for secret in secrets {
+            digest.update(secret);
+            digest.update([0]);
+        }
+        let id = u64::from_le_bytes(digest.finalize()[..8].try_into().expect("eight bytes"));
+        let held = &self.0.held;
+        let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
+        held.hold(id, secrets, self.0.clock.now());
         drop(held);
         Known {
             index: self.clone(),
-            secret: id,
+            secrets: id,
             ends_at,
         }
     }
@@ -109,7 +120,8 @@ impl Index {
     /// Marks every letter of a known secret; returns from where on a secret may
     /// have begun whose rest is still to come.
     pub(super) fn mark(&self, text: &[u8], whole: bool, marks: &mut Marks) -> usize {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let held = &self.0.held;
+        let held = held.read().unwrap_or_else(PoisonError::into_inner);
         if held.overflowed {
             marks.add(0..text.len());
         }
@@ -119,10 +131,11 @@ impl Index {
 
 impl Drop for Known {
     fn drop(&mut self) {
-        let until = self.index.clock.now() + LINGER;
-        let held = &self.index.held;
+        let shared = &self.index.0;
+        let until = shared.clock.now() + LINGER;
+        let held = &shared.held;
         let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(life) = held.secrets.get_mut(&self.secret) {
+        if let Some(life) = held.secrets.get_mut(&self.secrets) {
             life.holders -= 1;
             life.until = life.until.max(self.ends_at.unwrap_or(until).max(until));
         }
@@ -137,7 +150,7 @@ impl fmt::Debug for Known {
 }
 
 impl Held {
-    fn hold(&mut self, id: u64, secret: &str, now: SystemTime) {
+    fn hold(&mut self, id: u64, secrets: &[&str], now: SystemTime) {
         if now >= self.tidied_at + TIDY_EVERY || self.overflowed {
             self.tidy(now);
         }
@@ -145,21 +158,15 @@ impl Held {
             life.holders += 1;
             return;
         }
-        let (holders, until) = (1, now);
-        self.secrets.insert(id, Life { holders, until });
-        let letters = letters::of(secret.as_bytes());
-        let step = match letters.len() {
-            ..=KEY_LETTERS => KEY_STEP,
-            _ => TOKEN_STEP,
+        let number = self.number();
+        let life = Life {
+            until: now,
+            holders: 1,
+            number,
         };
-        let steps = letters.windows(WINDOW).step_by(step);
-        for window in steps.chain(letters.last_chunk::<WINDOW>().map(|last| &last[..])) {
-            let hash = self.hash(window);
-            self.windows.insert(hash, id);
-            self.sift(hash);
-        }
-        if self.windows.len() * SIEVE > self.sieve.len() * 64 {
-            self.renew_sieve();
+        self.secrets.insert(id, life);
+        for secret in secrets {
+            self.remember(secret, number);
         }
         if self.windows.len() > MAX_WINDOWS && !self.overflowed {
             warn!("too many secrets are in use: agents see no output");
@@ -167,41 +174,43 @@ impl Held {
         }
     }
 
+    fn remember(&mut self, secret: &str, number: u16) {
+        let letters = letters::of(secret.as_bytes());
+        let step = match letters.len() {
+            ..=KEY_LETTERS => KEY_STEP,
+            _ => TOKEN_STEP,
+        };
+        let steps = letters.windows(WINDOW).step_by(step);
+        for window in steps.chain(letters.last_chunk::<WINDOW>().map(|last| &last[..])) {
+            let window = Window::new(self.hash(window), number);
+            self.windows.insert(window);
+        }
+    }
+
+    fn number(&mut self) -> u16 {
+        self.free.pop().unwrap_or_else(|| {
+            let fresh = self.unused;
+            self.unused = fresh.saturating_add(1);
+            fresh
+        })
+    }
+
     fn tidy(&mut self, now: SystemTime) {
         self.tidied_at = now;
         self.secrets
             .retain(|_, life| life.holders > 0 || now < life.until);
-        let secrets = &self.secrets;
-        self.windows.retain(|_, id| secrets.contains_key(id));
+        let numbers = self.secrets.values().map(|life| life.number);
+        let used: HashSet<u16> = numbers.collect();
+        self.windows
+            .retain(|window| used.contains(&window.number()));
         self.windows.shrink_to(self.windows.len() * 2);
-        self.renew_sieve();
+        let free = (0..self.unused).filter(|number| !used.contains(number));
+        self.free = free.collect();
         self.overflowed = self.windows.len() > MAX_WINDOWS;
     }
 
-    fn renew_sieve(&mut self) {
-        let bits = (self.windows.len() * SIEVE * 2).next_power_of_two();
-        self.sieve = vec![0; (bits / 64).max(1 << 10)];
-        let hashes: Vec<u64> = self.windows.keys().copied().collect();
-        for hash in hashes {
-            self.sift(hash);
-        }
-    }
-
-    fn sift(&mut self, hash: u64) {
-        let (word, bit) = self.place(hash);
-        self.sieve[word] |= bit;
-    }
-
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let bits = self.sieve.len() * 64; // a power of two
-        let at = usize::try_from(hash & (bits as u64 - 1)).unwrap_or_default();
-        (at / 64, 1 << (at % 64))
-    }
-
     fn knows(&self, window: &[u8]) -> bool {
-        let hash = self.hash(window);
-        let (word, bit) = self.place(hash);
-        self.sieve[word] & bit != 0 && self.windows.contains_key(&hash)
+        self.windows.contains(&Window::new(self.hash(window), 0))
     }
 
     /// Two multiplications of 64 by 64 bits, folded.
@@ -222,6 +231,40 @@ fn fold(a: u64, b: u64) -> u64 {
     folded
 }
 
+/// 48 bits of the hash of a window, and which secrets it is of. Hundreds of thousands
+/// are held, and a text is compared with all of them: a gigabyte without secrets has
+/// one letter masked in vain.
+#[derive(Clone, Copy)]
+struct Window(u64);
+
+impl Window {
+    const NUMBER: u64 = 0xffff;
+
+    fn new(hash: u64, number: u16) -> Self {
+        Self(hash & !Self::NUMBER | u64::from(number))
+    }
+
+    fn number(self) -> u16 {
+        u16::try_from(self.0 & Self::NUMBER).expect("sixteen bits")
+    }
+}
+
+impl PartialEq for Window {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0 ^ other.0) & !Self::NUMBER == 0
+    }
+}
+
+impl Eq for Window {}
+
+impl Hash for Window {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // A set takes its place from the low bits, and tells neighbours by the highest.
+        let highest = self.0 & 0xff << 56;
+        state.write_u64(self.0 >> 16 | highest);
+    }
+}
+
 /// A hash is its own.
 #[derive(Default)]
 struct AsItIs(u64);
@@ -232,7 +275,7 @@ impl Hasher for AsItIs {
     }
 
     fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers");
+        unreachable!("windows are numbers");
     }
 
     fn write_u64(&mut self, hash: u64) {

@@ -54,10 +54,10 @@ impl Redactor {
         }
     }
 
-    /// From now on this is masked, for as long as the answer lives and at least
-    /// until the secret's own end.
-    pub fn know(&self, secret: &str, ends_at: Option<SystemTime>) -> Known {
-        self.known.know(secret, ends_at)
+    /// From now on these are masked, for as long as the answer lives and at least
+    /// until the secrets' own end.
+    pub fn know(&self, secrets: &[&str], ends_at: Option<SystemTime>) -> Known {
+        self.known.know(secrets, ends_at)
     }
 
     /// Masks in place. Unless the text is `whole`, more may come: returned is how

@@ -40,7 +40,7 @@ fn token() -> String {
 
 fn knowing(secrets: &[&str]) -> (Redactor, Vec<Known>) {
     let redactor = Redactor::new(Clock::system());
-    let known = secrets.iter().map(|secret| redactor.know(secret, None));
+    let known = secrets.iter().map(|secret| redactor.know(&[secret], None));
     let known = known.collect();
     (redactor, known)
 }
@@ -144,11 +144,14 @@ fn a_secret_stays_known_for_a_while_after_it_was_replaced_and_to_its_own_end() {
     let redactor = Redactor::new(clock.clone());
     let end = clock.now() + Duration::from_hours(8);
     let advance = |by| hours.0.fetch_add(by, Ordering::Relaxed);
-    let (short, long) = (redactor.know(KEY, None), redactor.know(&token(), Some(end)));
-    let twice = redactor.know(KEY, None);
+    let (short, long) = (
+        redactor.know(&[KEY], None),
+        redactor.know(&[&token()], Some(end)),
+    );
+    let twice = redactor.know(&[KEY], None);
     // What is looked for is tidied when something new comes.
     let knows = |secret: &str| {
-        drop(redactor.know("an unrelated secret of no account", None));
+        drop(redactor.know(&["an unrelated secret of no account"], None));
         masked(&redactor, secret) == stars(secret.len())
     };
     drop(short);
@@ -161,7 +164,7 @@ fn a_secret_stays_known_for_a_while_after_it_was_replaced_and_to_its_own_end() {
     assert!(!knows(KEY) && knows(&token()));
     advance(5);
     assert!(!knows(&token()));
-    assert!(!format!("{redactor:?} {:?}", redactor.know(KEY, None)).contains("wJalr"));
+    assert!(!format!("{redactor:?} {:?}", redactor.know(&[KEY], None)).contains("wJalr"));
 }
 
 /// Every `«…»` is masked, and nothing else.

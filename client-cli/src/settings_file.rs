@@ -1,6 +1,6 @@
-//! The AWS config file on disk. It is replaced whole or not at all, with its
-//! mode, through the symlink that it may be, and never over somebody else's
-//! change; what was there is kept beside it.
+//! A settings file of another program, on disk. It is replaced whole or not at
+//! all, with its mode, through the symlink that it may be, and never over
+//! somebody else's change; what was there is kept beside it.
 
 use std::{
     fs, io,
@@ -8,35 +8,20 @@ use std::{
 };
 
 use awsso_proto::{Failure, Reason, disk, error::key};
+use similar::TextDiff;
 
 use crate::exit::file_failure;
 
 /// How often the work is done when others write the file at the same time.
 const TRIES: usize = 2;
 
-pub struct ConfigFile {
+pub struct SettingsFile {
     path: PathBuf,
 }
 
-impl ConfigFile {
-    /// The file that the AWS CLI of this environment reads.
-    pub fn new(named: Option<&str>, home: Option<&Path>) -> Result<Self, Failure> {
-        let in_home = |rest: &str| home.map(|home| home.join(rest));
-        let path = match named {
-            None => in_home(".aws/config"),
-            Some(named) => match named.strip_prefix("~/") {
-                Some(rest) => in_home(rest),
-                None => std::path::absolute(named).ok(),
-            },
-        };
-        let path = path.ok_or_else(|| {
-            Failure::new(
-                Reason::NotFound,
-                "nothing says where the AWS config file is",
-            )
-            .with(key::HINT, "set HOME or AWS_CONFIG_FILE")
-        })?;
-        Ok(Self { path })
+impl SettingsFile {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
     }
 
     pub fn path(&self) -> &Path {
@@ -50,6 +35,11 @@ impl ConfigFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(self.failed(&error)),
         }
+    }
+
+    /// What it held before our last change; `None` when it was not there then.
+    pub fn read_backup(&self) -> Option<String> {
+        fs::read_to_string(beside(&self.path, "awsso-backup")).ok()
     }
 
     /// Replaces what it holds by what `change` makes of it. When the file has
@@ -91,14 +81,18 @@ impl ConfigFile {
     fn failed(&self, error: &io::Error) -> Failure {
         file_failure(&self.path.display(), error).with(
             key::HINT,
-            "look at the file's rights and at AWS_CONFIG_FILE",
+            "look at the rights of the file and of its folder",
         )
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
         let target = if fs::symlink_metadata(&self.path).is_ok() {
             let target = fs::canonicalize(&self.path)?;
-            disk::replace(&beside(&self.path, "awsso-backup"), &fs::read(&target)?)?;
+            let backup = beside(&self.path, "awsso-backup");
+            if text.is_empty() && !backup.exists() {
+                return fs::remove_file(&self.path); // nobody but us has written it
+            }
+            disk::replace(&backup, &fs::read(&target)?)?;
             target
         } else {
             if let Some(dir) = self.path.parent() {
@@ -109,6 +103,15 @@ impl ConfigFile {
         let mode = fs::metadata(&target).ok().map(|there| there.permissions());
         disk::replace_as(&target, text.as_bytes(), mode)
     }
+}
+
+/// How its text would change, for a person to read.
+pub fn diff(path: &Path, old: &str, new: &str) -> String {
+    let path = path.display().to_string();
+    TextDiff::from_lines(old, new)
+        .unified_diff()
+        .header(&path, &path)
+        .to_string()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -125,26 +128,13 @@ mod tests {
 
     use super::*;
 
-    fn file(dir: &TempDir) -> ConfigFile {
-        let path = dir.path().join("a/config").display().to_string();
-        ConfigFile::new(Some(&path), None).unwrap()
+    fn file(dir: &TempDir) -> SettingsFile {
+        SettingsFile::new(dir.path().join("a/config"))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is what an update takes")]
     fn append(text: &str) -> Result<(String, ()), Failure> {
         Ok((format!("{text}x"), ()))
-    }
-
-    #[test]
-    fn the_file_is_where_the_environment_says() {
-        let path = |named: Option<&str>| {
-            let file = ConfigFile::new(named, Some(Path::new("/home/ann")));
-            file.unwrap().path
-        };
-        assert_eq!(path(None), Path::new("/home/ann/.aws/config"));
-        assert_eq!(path(Some("~/c")), Path::new("/home/ann/c"));
-        assert_eq!(path(Some("/etc/c")), Path::new("/etc/c"));
-        assert!(ConfigFile::new(None, None).is_err());
     }
 
     #[test]
@@ -158,6 +148,20 @@ mod tests {
         assert_eq!(file.read().unwrap(), "xx");
         assert_eq!(fs::read(&backup).unwrap(), b"x");
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_we_made_goes_when_nothing_is_left_in_it_and_no_other_does() {
+        let dir = TempDir::new().unwrap();
+        let file = file(&dir);
+        file.update(append).unwrap();
+        file.update(|_| Ok((String::new(), ()))).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 0);
+        fs::write(file.path(), "").unwrap();
+        file.update(append).unwrap();
+        file.update(|_| Ok((String::new(), ()))).unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), b"");
+        assert_eq!(file.read_backup().as_deref(), Some("x"));
     }
 
     #[test]
