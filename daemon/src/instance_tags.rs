@@ -20,7 +20,7 @@ use crate::{
     ec2,
     jobs::Target,
     limiter::{Lane, Limiters, Repeat},
-    policy::{Action, Instances, Rules, Seen, Tags, is_id},
+    policy::{Action, Instances, Seen, Tags, is_id},
 };
 
 /// Tags that change count after this time.
@@ -71,18 +71,10 @@ impl InstanceTags {
 
     /// For each target what is to be known of the instances that the action names.
     /// An error only when a login is missing: then nothing can be done at all.
-    pub async fn of(
-        &self,
-        action: &Action,
-        targets: &[&Target],
-        rules: &Rules,
-    ) -> Result<Vec<Seen>, Failure> {
+    pub async fn of(&self, action: &Action, targets: &[&Target]) -> Result<Vec<Seen>, Failure> {
         let Instances::Named { ids, .. } = &action.instances else {
             return Ok(vec![Seen::default(); targets.len()]);
         };
-        if !rules.ask_about_tags() {
-            return Ok(vec![Seen::default(); targets.len()]);
-        }
         if targets.len() > MOST_PLACES || ids.len() > MOST_NAMED {
             let why = format!(
                 "{} instances in {} places: too many to look at",

@@ -104,6 +104,30 @@ pub fn decide(principal: Principal, action: &Action, place: &Place<'_>, rules: &
     decision
 }
 
+/// Whether the tags of instances may make a difference: they are looked up only
+/// where the rules do not decide without them.
+pub fn turns_on_tags(
+    principal: Principal,
+    action: &Action,
+    place: &Place<'_>,
+    rules: &Rules,
+) -> bool {
+    let place = Place {
+        region: action.region.as_deref().unwrap_or(place.region),
+        instances: None,
+        ..*place
+    };
+    for rule in &rules.rules {
+        let fit = fit(rule, principal, action, &place);
+        match (fit, rule.effect) {
+            (Fit::Maybe, _) if tags_fit(rule, action, &place) == Fit::Maybe => return true,
+            (Fit::Yes, _) | (Fit::Maybe, Effect::Deny) => return false,
+            (Fit::No, _) | (Fit::Maybe, Effect::Allow | Effect::Ask) => {}
+        }
+    }
+    false
+}
+
 /// What the rules and the preset say, and whether tags that are not known had a part in it.
 fn first_that_fits(
     principal: Principal,

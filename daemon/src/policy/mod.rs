@@ -31,7 +31,7 @@ pub use action::Action;
 use action::Objection;
 pub use approvals::{Approvals, Asker, By, Work as Asked};
 pub use audit::{Audit, How, Note};
-pub use decide::{Decision, Place, decide};
+pub use decide::{Decision, Place, decide, turns_on_tags};
 pub use instances::{Instances, Seen, Tags, is_id};
 pub use lineage::Agents;
 pub use redact::{Known, Redactor};

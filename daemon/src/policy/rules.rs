@@ -170,11 +170,6 @@ impl Rules {
         patterns.any(|pattern| !pattern.is_account_id() && !pattern.is_all())
     }
 
-    /// Whether the tags of instances make a difference.
-    pub fn ask_about_tags(&self) -> bool {
-        self.rules.iter().any(|rule| !rule.instance_tag.is_empty())
-    }
-
     /// The role that agents have in an account, whatever they ask for.
     pub fn agent_role(&self, account_id: &str, account_name: &str) -> Option<&str> {
         let fits = |(pattern, _): &&(Pattern, String)| {

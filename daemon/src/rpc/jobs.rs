@@ -73,11 +73,11 @@ impl Service for Services {
         };
         let targets = planned.iter().filter_map(|it| it.target.as_ref().ok());
         let targets: Vec<_> = targets.collect();
-        let seen = self.instance_tags.of(&action, &targets, rules).await?;
+        let seen = self.seen(principal, &action, &targets, rules).await?;
         let places = targets
             .iter()
             .zip(&seen)
-            .map(|(target, seen)| place(target, Some(seen)));
+            .map(|(target, seen)| place(target, seen.as_ref()));
         let verdict = Verdict::of(principal, &action, places, rules);
         match verdict {
             Verdict::Ask(asking) if !request.dry_run => {

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::Services;
 use crate::{
     jobs::Target,
-    policy::{self, Place, Principal, Seen},
+    policy::{self, Action, Place, Principal, Rules, Seen},
 };
 
 #[tonic::async_trait]
@@ -37,8 +37,9 @@ impl Service for Services {
         let target = self.target(&files, principal, request.target).await?;
         let decision = match policy::admit(principal, &files) {
             Ok(()) => {
-                let seen = self.instance_tags.of(&action, &[&target], rules).await?;
-                policy::decide(principal, &action, &place(&target, seen.first()), rules)
+                let seen = self.seen(principal, &action, &[&target], rules).await?;
+                let seen = seen.first().and_then(Option::as_ref);
+                policy::decide(principal, &action, &place(&target, seen), rules)
             }
             Err(failure) => policy::Decision::mistake(failure.message),
         };
@@ -58,6 +59,27 @@ impl Service for Services {
                 Principal::Agent => ClientKind::Shim.into(),
             },
         }))
+    }
+}
+
+impl Services {
+    /// For each target what rules ask about the instances that the action names.
+    pub(super) async fn seen(
+        &self,
+        principal: Principal,
+        action: &Action,
+        targets: &[&Target],
+        rules: &Rules,
+    ) -> Result<Vec<Option<Seen>>, Failure> {
+        let asks = |target: &&&Target| {
+            policy::turns_on_tags(principal, action, &place(target, None), rules)
+        };
+        let asked: Vec<&Target> = targets.iter().filter(asks).copied().collect();
+        let mut seen = self.instance_tags.of(action, &asked).await?.into_iter();
+        let seen = targets
+            .iter()
+            .map(|target| if asks(&target) { seen.next() } else { None });
+        Ok(seen.collect())
     }
 }
 

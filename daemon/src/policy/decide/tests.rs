@@ -219,6 +219,41 @@ fn tags_that_are_not_known_restrict_and_the_explanation_says_so() {
 }
 
 #[test]
+fn tags_are_looked_up_only_where_nothing_decides_before() {
+    let mut stop = action(Class::Write, &["ec2:StopInstances"]);
+    stop.instances = Instances::Named {
+        ids: vec!["i-0123456789abcdef0".to_owned()],
+        on_no_others: true,
+    };
+    let list = action(Class::List, &["s3:ListBuckets"]);
+    let tag = "[[policy.rule]]\ninstance_tag = 'Env=prod'\neffect = 'deny'\n";
+    let of = |conditions: &str, effect: &str| {
+        format!("[[policy.rule]]\n{conditions}\neffect = '{effect}'\n")
+    };
+    for (action, text, asked) in [
+        (&stop, tag.to_owned(), true),
+        (&list, tag.to_owned(), false),
+        (&stop, String::new(), false),
+        (&stop, of("account = 'prod*'", "deny") + tag, false),
+        (&stop, of("account = 'prod*'", "allow") + tag, false),
+        (&stop, of("account = 'staging'", "deny") + tag, true),
+        (
+            &stop,
+            of("account = 'staging'\ninstance_tag = 'Env=prod'", "deny"),
+            false,
+        ),
+        (
+            &stop,
+            of("principal = 'person'\ninstance_tag = 'Env=prod'", "deny"),
+            false,
+        ),
+    ] {
+        let turns = turns_on_tags(Principal::Agent, action, &PLACE, &rules(&text));
+        assert_eq!(turns, asked, "{text}");
+    }
+}
+
+#[test]
 fn the_region_that_the_command_names_is_the_one_that_counts() {
     let text = "[policy]\npreset = 'open'\n[[policy.rule]]\nregion = 'us-*'\neffect = 'deny'\n";
     let mut read = action(Class::Read, &["ec2:DescribeInstances"]);
