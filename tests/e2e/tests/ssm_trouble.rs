@@ -9,6 +9,7 @@ use awsso_e2e::{
     sandbox::Unstarted,
     within_limit,
 };
+use awsso_proto::v1::{ClientKind, ListJobsRequest, TaskState};
 use serde_json::Value;
 
 const SENT: &str = "ssm.SendCommand";
@@ -160,18 +161,27 @@ async fn polls_that_fail_do_not_end_the_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_never_starts_the_command_says_why_and_has_no_exit_code() {
     let world = World::logged_in().await;
+    let person = world.connect(ClientKind::Cli).await;
     for (unstarted, state, detail) in [
-        (Unstarted::Undeliverable, "undeliverable", "Undeliverable"),
-        (Unstarted::AccessDenied, "denied", "AccessDenied"),
-        (Unstarted::InvalidPlatform, "failed", "InvalidPlatform"),
+        (
+            Unstarted::Undeliverable,
+            TaskState::Undeliverable,
+            "Undeliverable",
+        ),
+        (Unstarted::AccessDenied, TaskState::Denied, "AccessDenied"),
+        (
+            Unstarted::InvalidPlatform,
+            TaskState::Failed,
+            "InvalidPlatform",
+        ),
     ] {
         world.sandbox.faults().set_unstarted(Some(unstarted));
         let run = on_linux(&world, "hostname").end().await.code(125);
         assert_eq!(run.stdout, "");
-        let task = newest_task(&world).await;
-        assert_eq!(task["state"], state, "{task}");
-        assert_eq!(task["detail"], detail, "{task}");
-        assert!(task["exitCode"].is_null(), "{task}");
+        let listed = person.jobs().list(ListJobsRequest {}).await.unwrap();
+        let task = &listed.get_ref().jobs[0].tasks[0];
+        assert_eq!((task.state(), task.exit_code), (state, None), "{task:?}");
+        assert_eq!(task.detail, detail);
     }
 }
 
