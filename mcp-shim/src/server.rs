@@ -25,10 +25,10 @@ const TOOLS_FRESH_MS: u64 = 3_600_000;
 /// Under 600 characters: it stands in every conversation.
 const INSTRUCTIONS: &str = "\
 AWS through IAM Identity Center (AWS SSO). Start with aws_sso_status; if a login is required, call \
-aws_sso_login and let the person confirm it. Take accountId and roleName from aws_sso_ls_accounts; prefer a \
-read-only role. Commands run without a shell: cut results down with filter (jq) or --query. Several accounts, \
-regions or instances are one call. A cut answer is read on by aws_sso_output with its outputId; a command \
-that takes long goes on, and aws_sso_job waits for its jobId. A failed answer says what to call next.";
+aws_sso_login and let the person confirm it. Take accountId and roleName from aws_sso_ls_accounts. Read with \
+aws_sso_read_command. Commands run without a shell: cut results down with filter (jq) or --query. Several \
+accounts, regions or instances are one call. A cut answer is read on by aws_sso_output with its outputId; a \
+command that takes long goes on, and aws_sso_job waits for its jobId. A failed answer says what to call next.";
 
 pub(crate) struct Shim {
     pub daemon: Daemon,

@@ -32,6 +32,8 @@ pub mod key {
     pub const APPROVAL: &str = "approvalId";
     /// There when whoever asked may put that question to its own person.
     pub const MAY_RELAY: &str = "mayRelay";
+    /// What work does that was to do nothing but read: a class of actions.
+    pub const NOT_A_READ: &str = "notARead";
     /// The daemon's protocol.
     pub const DAEMON_PROTOCOL: &str = "daemonProtocol";
 }

@@ -48,6 +48,9 @@ impl Service for Services {
         if principal == Principal::Agent {
             action.check_for_agents()?;
         }
+        if request.read_only {
+            action.check_reads_only()?;
+        }
         let bounds = Bounds {
             time: request.time_limit.map(duration).transpose()?,
             parallel: usize::try_from(request.parallel).unwrap_or(usize::MAX),
@@ -68,7 +71,13 @@ impl Service for Services {
             vec![Planned::new(target)]
         };
         let targets = planned.iter().filter_map(|it| it.target.as_ref().ok());
-        let verdict = Verdict::of(principal, &action, targets.map(place), rules);
+        let targets: Vec<_> = targets.collect();
+        let seen = self.seen(principal, &action, &targets, rules).await?;
+        let places = targets
+            .iter()
+            .zip(&seen)
+            .map(|(target, seen)| place(target, seen.as_ref()));
+        let verdict = Verdict::of(principal, &action, places, rules);
         match verdict {
             Verdict::Ask(asking) if !request.dry_run => {
                 note.decided("ask", &asking.why);

@@ -9,6 +9,7 @@ mod logout;
 mod ls_accounts;
 mod output;
 mod prompt;
+mod read_command;
 mod reshape;
 mod status;
 
@@ -33,6 +34,7 @@ pub(crate) fn list() -> Vec<Tool> {
         login::tool(),
         status::tool(),
         ls_accounts::tool(),
+        read_command::tool(),
         exec_command::tool(),
         ec2_exec_command::tool(),
         job::tool(),
@@ -97,6 +99,7 @@ async fn run(
     match tool.name.as_ref() {
         status::NAME => status::call(call, schema, arguments).await,
         ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
+        read_command::NAME => read_command::call(call, schema, arguments).await,
         exec_command::NAME => exec_command::call(call, schema, arguments).await,
         ec2_exec_command::NAME => ec2_exec_command::call(call, schema, arguments).await,
         job::NAME => job::call(call, schema, arguments).await,
@@ -186,6 +189,7 @@ mod tests {
                 "aws_sso_login",
                 "aws_sso_status",
                 "aws_sso_ls_accounts",
+                "aws_sso_read_command",
                 "aws_sso_exec_command",
                 "aws_sso_ec2_exec_command",
                 "aws_sso_job",
