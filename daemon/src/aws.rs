@@ -27,6 +27,10 @@ use aws_smithy_types::{
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 
 use crate::{
     clock::Clock,
@@ -385,7 +389,12 @@ impl Route {
             None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
             None => ProxyConfig::from_env(),
         };
-        let mut trust = TrustStore::default();
+        // What stays on this machine needs no certificates, and a small system has none.
+        let mut trust = if all_endpoints_are_local(config) {
+            TrustStore::empty()
+        } else {
+            TrustStore::default()
+        };
         let bundle = config
             .environment
             .get("AWS_CA_BUNDLE")
@@ -399,9 +408,7 @@ impl Route {
                 )
             };
             let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
-            if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
-                return Err(problem(&"holds no PEM certificate"));
-            }
+            check_certificates(&pem).map_err(|what| problem(&what))?;
             trust.add_pem_certificate(pem);
         }
         let tls = TlsContext::builder()
@@ -435,6 +442,20 @@ impl Route {
     }
 }
 
+/// The SDK takes what is wrong here for a mistake in the program.
+fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for (at, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("certificate {} cannot be used: {error}", at + 1))?;
+    }
+    if roots.is_empty() {
+        return Err("holds no PEM certificate".to_owned());
+    }
+    Ok(())
+}
+
 /// Every call goes to this machine: a proxy would only be in the way.
 fn all_endpoints_are_local(config: &Config) -> bool {
     config
@@ -442,4 +463,28 @@ fn all_endpoints_are_local(config: &Config) -> bool {
         .get("AWS_ENDPOINT_URL")
         .and_then(|url| url.parse::<http::Uri>().ok())
         .is_some_and(|uri| uri.host().is_some_and(is_loopback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_bundle_that_cannot_be_used_is_told_and_not_found_out_later() {
+        for (bundle, expected) in [
+            ("", "holds no PEM certificate"),
+            ("not a certificate", "holds no PEM certificate"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+                "is not PEM",
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "certificate 1 cannot be used",
+            ),
+        ] {
+            let problem = check_certificates(bundle.as_bytes()).unwrap_err();
+            assert!(problem.starts_with(expected), "{bundle:?}: {problem}");
+        }
+    }
 }
