@@ -157,15 +157,10 @@ impl InstanceTags {
             .of(&format!("ec2 {} {region}", target.role.account));
         for ids in ids.chunks(ec2::MOST_IDS) {
             let keys = self.0.broker.get(&target.session, &target.role).await?;
+            let keys = keys.for_sdk(&target.role);
             let described = limiter
                 .call("DescribeInstances", Lane::Person, Repeat::Freely, || {
-                    ec2::describe_instances(
-                        &self.0.aws,
-                        region,
-                        &keys.credentials,
-                        ids,
-                        self.0.clock.now(),
-                    )
+                    ec2::describe_instances(&self.0.aws, region, &keys, ids, self.0.clock.now())
                 })
                 .await?;
             found.extend(described);

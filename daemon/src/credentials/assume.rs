@@ -5,7 +5,7 @@ use aws_sdk_sts::types::PolicyDescriptorType;
 use awsso_proto::{Failure, error::key};
 use futures_util::future::BoxFuture;
 
-use super::{Assumed, Broker, Role, RoleCredentials, broker::Keys};
+use super::{Assumed, Broker, Role, RoleCredentials, keys::Keys};
 use crate::{
     limiter::{Fault, Lane, Repeat},
     session::Session,
@@ -27,7 +27,7 @@ impl Broker {
         loop {
             let source = self.of_source(session, &assumed.source).await?;
             match self.assume_role(session, assumed, &source).await {
-                Ok(keys) => return self.taken(Some(keys), role, source.epoch),
+                Ok(keys) => return self.taken(Some(keys), source.epoch()),
                 Err(Fault::Refused { code, .. }) if again && names_bad_keys(&code) => {
                     again = false;
                     self.reject(session, &assumed.source, &source);
@@ -70,7 +70,7 @@ impl Broker {
             message: failure.message,
             status: 400,
         };
-        let client = self.aws.sts(region, source.credentials.clone());
+        let client = self.aws.sts(region, source.for_sdk(&assumed.source));
         let client = client.map_err(unusable)?;
         let place = format!("sts {} {region}", assumed.source.account);
         let policies = assumed.policy_arns.iter().map(|arn| {

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::Credentials;
 use awsso_proto::{Failure, Reason, error::key};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use super::{
     Role,
+    keys::{Keys, RoleCredentials},
     single_flight::{SingleFlight, Worth},
 };
 use crate::{
@@ -25,63 +25,15 @@ use crate::{
     clock::Clock,
     limiter::{Fault, Lane, Limiters},
     os,
-    policy::{Known, Redactor},
+    policy::Redactor,
     portal::{self, PortalError},
     session::Session,
 };
 
-/// SDKs refresh with less than this left, and would ask again for each request.
-const MARGIN: Duration = Duration::from_mins(15);
-/// While AWS cannot be reached, credentials serve until this before their end.
-const LAST_MARGIN: Duration = Duration::from_mins(1);
 /// So many loads leave something to give back.
 const RUSH: usize = 100;
 /// Listing the roles that would work must not hold up the error for long.
 const EXPLAIN_LIMIT: Duration = Duration::from_secs(5);
-
-/// Credentials of one account and role.
-#[derive(Debug, Clone)]
-pub struct RoleCredentials {
-    /// Redacts itself, and is zeroed when the last clone goes.
-    pub credentials: Credentials,
-    pub expires_at: SystemTime,
-    margin: Duration,
-    /// The session's, when the keys were fetched: another login may be another person.
-    pub(super) epoch: u64,
-    /// An agent that finds them in an output sees a mask.
-    _known: Arc<Known>,
-}
-
-/// What AWS answers, whichever service gave it.
-#[derive(Default)]
-pub(super) struct Keys {
-    pub access_key_id: Option<String>,
-    pub secret_access_key: Option<String>,
-    pub session_token: Option<String>,
-    pub expires_at: Option<SystemTime>,
-}
-
-impl RoleCredentials {
-    fn worth(&self, now: SystemTime) -> Worth {
-        let left = self.expires_at.duration_since(now).unwrap_or_default();
-        if left <= self.margin {
-            Worth::Nothing
-        } else if left <= self.margin + self.margin / 3 {
-            Worth::Aging
-        } else {
-            Worth::Good
-        }
-    }
-
-    fn is_alive(&self, now: SystemTime) -> bool {
-        now + LAST_MARGIN.min(self.margin) < self.expires_at
-    }
-
-    /// The same keys, not merely the same role.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.credentials.access_key_id() == other.credentials.access_key_id()
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RoleKey {
@@ -156,7 +108,7 @@ impl Broker {
         let key = RoleKey::new(session, role);
         let epoch = session.epoch();
         let worth = |held: &RoleCredentials| {
-            if held.epoch == epoch {
+            if held.epoch() == epoch {
                 held.worth(self.clock.now())
             } else {
                 Worth::Nothing
@@ -165,7 +117,7 @@ impl Broker {
         self.flight
             .get(&key, worth, |held| {
                 let (broker, session, role) = (self.clone(), session.clone(), role.clone());
-                let held = held.filter(|held| held.epoch == epoch);
+                let held = held.filter(|held| held.epoch() == epoch);
                 async move {
                     broker.rush.begins();
                     let loaded = broker.load(&session, &role, held).await;
@@ -187,7 +139,7 @@ impl Broker {
         let now = self.clock.now();
         let held = self
             .flight
-            .count(|key, held| key.session == session && now < held.expires_at);
+            .count(|key, held| key.session == session && now < held.expires_at());
         u32::try_from(held).unwrap_or(u32::MAX)
     }
 
@@ -207,7 +159,7 @@ impl Broker {
             None => self.ask_portal(session, role).await,
         };
         match loaded {
-            Ok(credentials) if session.epoch() != credentials.epoch => Err(Failure::new(
+            Ok(credentials) if session.epoch() != credentials.epoch() => Err(Failure::new(
                 Reason::LoginRequired,
                 format!(
                     "the login to {} was ended or replaced meanwhile",
@@ -257,7 +209,7 @@ impl Broker {
                             .map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at)),
                     }
                 });
-                self.taken(keys, role, epoch)
+                self.taken(keys, epoch)
             }
             Err(PortalError::Aws(Fault::Refused {
                 status: 400 | 403 | 404,
@@ -268,44 +220,12 @@ impl Broker {
         }
     }
 
-    pub(super) fn taken(
-        &self,
-        keys: Option<Keys>,
-        role: &Role,
-        epoch: u64,
-    ) -> Result<RoleCredentials, Failure> {
-        let parts = keys.and_then(|keys| {
-            Some((
-                keys.access_key_id?,
-                keys.secret_access_key?,
-                keys.session_token?,
-                keys.expires_at?,
-            ))
-        });
-        let Some((id, secret, token, expires_at)) = parts else {
-            return Err(Failure::new(
-                Reason::AwsUnavailable,
-                "AWS sent incomplete role credentials",
-            ));
-        };
-        let life = expires_at
-            .duration_since(self.clock.now())
-            .unwrap_or_default();
-        let known = self.redactor.know(&[&secret, &token], Some(expires_at));
-        let credentials = Credentials::builder()
-            .access_key_id(id)
-            .secret_access_key(secret)
-            .session_token(token)
-            .expiry(expires_at)
-            .account_id(role.account.as_str())
-            .provider_name("awsso")
-            .build();
-        Ok(RoleCredentials {
-            credentials,
-            expires_at,
-            margin: MARGIN.min(life / 4),
-            epoch,
-            _known: Arc::new(known),
+    pub(super) fn taken(&self, keys: Option<Keys>, epoch: u64) -> Result<RoleCredentials, Failure> {
+        let now = self.clock.now();
+        let held = keys.and_then(|keys| RoleCredentials::new(keys, epoch, now, &self.redactor));
+        held.ok_or_else(|| {
+            let message = "AWS sent incomplete role credentials";
+            Failure::new(Reason::AwsUnavailable, message)
         })
     }
 

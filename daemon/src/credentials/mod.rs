@@ -5,9 +5,11 @@ mod assume;
 mod broker;
 mod console;
 mod endpoint;
+mod keys;
 mod role;
 mod single_flight;
 
-pub use broker::{Broker, RoleCredentials};
+pub use broker::Broker;
 pub use endpoint::{Endpoint, Source};
+pub use keys::RoleCredentials;
 pub use role::{Assumed, Role};

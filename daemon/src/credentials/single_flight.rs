@@ -45,11 +45,15 @@ enum Slot<V> {
     Loading(Load<V>),
     Held {
         value: V,
-        /// The successor, while it is being loaded.
-        renewal: Option<Load<V>>,
-        /// No renewal before.
-        renew_at: Option<Instant>,
+        renewal: Option<Box<Renewal<V>>>,
     },
+}
+
+enum Renewal<V> {
+    /// The successor is being loaded.
+    Loading(Load<V>),
+    /// It could not be loaded; not again before.
+    NotBefore(Instant),
 }
 
 impl<V> Slot<V> {
@@ -57,7 +61,6 @@ impl<V> Slot<V> {
         Self::Held {
             value,
             renewal: None,
-            renew_at: None,
         }
     }
 
@@ -107,21 +110,21 @@ where
             match slots.get_mut(key) {
                 None => self.start(&mut slots, key, &worth, load(None)),
                 Some(Slot::Loading(outcome)) => outcome.clone(),
-                Some(Slot::Held {
-                    value,
-                    renewal,
-                    renew_at,
-                }) => match (worth(value), &renewal) {
-                    (Worth::Good, _) => return Ok(value.clone()),
-                    (Worth::Aging, _) => {
-                        let rests = renew_at.is_some_and(|at| Instant::now() < at);
-                        if renewal.is_none() && !rests {
-                            *renewal = Some(self.fly(key, load(None)));
+                Some(Slot::Held { value, renewal }) => match (worth(value), renewal.as_deref()) {
+                    (Worth::Good, _) | (Worth::Aging, Some(Renewal::Loading(_))) => {
+                        return Ok(value.clone());
+                    }
+                    (Worth::Aging, rest) => {
+                        let rests =
+                            matches!(rest, Some(Renewal::NotBefore(at)) if Instant::now() < *at);
+                        if !rests {
+                            let load = self.fly(key, load(None));
+                            *renewal = Some(Box::new(Renewal::Loading(load)));
                         }
                         return Ok(value.clone());
                     }
-                    (Worth::Nothing, Some(renewal)) => renewal.clone(),
-                    (Worth::Nothing, None) => {
+                    (Worth::Nothing, Some(Renewal::Loading(load))) => load.clone(),
+                    (Worth::Nothing, Some(Renewal::NotBefore(_)) | None) => {
                         let replaced = value.clone();
                         self.start(&mut slots, key, &worth, load(Some(replaced)))
                     }
@@ -221,13 +224,13 @@ where
                     Err(_) => drop(slots.remove(&key)),
                 },
                 Slot::Held {
-                    renewal, renew_at, ..
-                } if renewal.as_ref().is_some_and(|it| it.same_channel(&own)) => {
+                    renewal: Some(renewal),
+                    ..
+                } if matches!(&**renewal, Renewal::Loading(load) if load.same_channel(&own)) => {
                     if let Ok(value) = &result {
                         *slot = Slot::held(value.clone());
                     } else {
-                        *renewal = None;
-                        *renew_at = Some(Instant::now() + RENEWAL_PAUSE);
+                        **renewal = Renewal::NotBefore(Instant::now() + RENEWAL_PAUSE);
                     }
                 }
                 Slot::Loading(_) | Slot::Held { .. } => return,

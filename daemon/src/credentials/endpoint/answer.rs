@@ -32,12 +32,11 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(super) fn new(source: &'a Source, credentials: &'a RoleCredentials) -> Self {
-        let keys = &credentials.credentials;
         Self {
-            access_key_id: keys.access_key_id(),
-            secret_access_key: keys.secret_access_key(),
-            token: keys.session_token().unwrap_or_default(),
-            expiration: humantime::format_rfc3339_seconds(credentials.expires_at).to_string(),
+            access_key_id: credentials.access_key_id(),
+            secret_access_key: credentials.secret_access_key(),
+            token: credentials.session_token(),
+            expiration: humantime::format_rfc3339_seconds(credentials.expires_at()).to_string(),
             account_id: &source.role.account,
         }
     }

@@ -74,7 +74,7 @@ impl Ssm {
                 .credentials(&self.target)
                 .await
                 .map_err(SsmError::Login)?;
-            let client = client(keys.credentials.clone()).map_err(SsmError::Login)?;
+            let client = client(keys.for_sdk(&self.target.role)).map_err(SsmError::Login)?;
             let result = limiter
                 .call(name, Lane::Person, repeat, || attempt(client.clone()))
                 .await;

@@ -6,10 +6,10 @@ use std::{
     collections::{HashMap, VecDeque, hash_map},
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-use awsso_proto::audit::{Entry, Who};
+use awsso_proto::audit::{Entry, Target, Who};
 
 use super::rfc3339;
 
@@ -29,10 +29,11 @@ pub(super) struct Counts {
 #[derive(Debug)]
 struct Counted {
     first: SystemTime,
-    last: SystemTime,
-    count: u64,
+    /// How long after that the last one was, in milliseconds.
+    span: u32,
+    count: u32,
     pid: Option<u32>,
-    /// JSON.
+    /// JSON, without the names of what it has.
     target: Box<[u8]>,
     shared: Arc<Entry>,
 }
@@ -48,12 +49,13 @@ impl Counts {
         match self.held.entry(self.hasher.hash_one((same, &entry.target))) {
             hash_map::Entry::Occupied(mut held) => {
                 let counted = held.get_mut();
-                counted.count += 1;
-                counted.last = now;
+                let span = now.duration_since(counted.first).unwrap_or_default();
+                counted.span = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
+                counted.count = counted.count.saturating_add(1);
             }
             hash_map::Entry::Vacant(free) => {
                 let pid = entry.who.pid;
-                let target = serde_json::to_vec(&entry.target)?.into();
+                let target = serde_json::to_vec(&entry.target.clone().map(values))?.into();
                 let shared = self.shared.entry(same).or_insert_with(|| {
                     let who = Who {
                         pid: None,
@@ -67,7 +69,7 @@ impl Counts {
                 });
                 free.insert(Counted {
                     first: now,
-                    last: now,
+                    span: 0,
                     count: 1,
                     pid,
                     target,
@@ -103,11 +105,57 @@ impl Counted {
         let mut entry = Arc::unwrap_or_clone(self.shared);
         entry.at = rfc3339(self.first);
         entry.who.pid = self.pid;
-        entry.target = serde_json::from_slice(&self.target).unwrap_or_default();
+        let target: Option<Values> = serde_json::from_slice(&self.target).unwrap_or_default();
+        entry.target = target.map(target_of);
         if self.count > 1 {
-            entry.count = Some(self.count);
-            entry.until = rfc3339(self.last);
+            entry.count = Some(self.count.into());
+            entry.until = rfc3339(self.first + Duration::from_millis(self.span.into()));
         }
         entry
+    }
+}
+
+/// What a target has, in the order of its fields.
+type Values = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    Vec<String>,
+    Option<usize>,
+);
+
+fn values(target: Target) -> Values {
+    let Target {
+        session,
+        account_id,
+        account_name,
+        role_name,
+        region,
+        instances,
+        of,
+    } = target;
+    (
+        session,
+        account_id,
+        account_name,
+        role_name,
+        region,
+        instances,
+        of,
+    )
+}
+
+fn target_of(values: Values) -> Target {
+    let (session, account_id, account_name, role_name, region, instances, of) = values;
+    Target {
+        session,
+        account_id,
+        account_name,
+        role_name,
+        region,
+        instances,
+        of,
     }
 }
