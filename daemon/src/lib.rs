@@ -52,16 +52,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Told once, when clients can connect.
 pub type Ready = Box<dyn FnOnce(&Path) + Send>;
 
-/// Runs the daemon until `stop`.
+/// Runs the daemon until `stop`, on a socket of its own or on one that is bound.
 pub async fn run(
     config: Config,
     clock: Clock,
     keyring: Vault,
+    bound: Option<ipc::Bound>,
     ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let config = Arc::new(config);
-    let mut instance = Instance::acquire(&config.endpoint)?;
+    let mut instance = Instance::acquire(&config.endpoint, bound)?;
     let tracker = TaskTracker::new();
     let limits = config.endpoint.state.join("limits.json");
     let limiters = Limiters::remembered(&limits);

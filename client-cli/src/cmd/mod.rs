@@ -18,6 +18,7 @@ mod logs;
 mod mcp;
 mod policy;
 mod profiles;
+mod service;
 mod status;
 
 use crate::{args::Verb, context::Context, exit::Stop};

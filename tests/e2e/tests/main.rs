@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod activation;
 mod agent;
 mod approvals;
 mod audit;
@@ -37,6 +38,7 @@ mod profiles;
 mod remote_shell;
 mod role_credentials;
 mod serve;
+mod service;
 mod session;
 mod shared_cache;
 mod shells;
@@ -47,4 +49,5 @@ mod status;
 mod target;
 mod trust;
 mod two_users;
+mod upgrade;
 mod whole_output;
