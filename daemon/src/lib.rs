@@ -135,7 +135,19 @@ pub async fn run(
     let listener = instance.bind().await?;
     info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
     ready(instance.socket());
-    let served = serve(listener, services, &tracker, stop).await;
+    let served = {
+        let mut serving = Box::pin(serve(listener, services, &tracker, stop.clone()));
+        let early = tokio::select! {
+            served = &mut serving => Some(served),
+            () = stop.cancelled() => None,
+        };
+        // While this one drains, a client can start the next, which waits.
+        instance.leave();
+        match early {
+            Some(served) => served,
+            None => serving.await,
+        }
+    };
     if let Err(error) = limiters.remember(&limits) {
         warn!(%error, "what AWS's limits are is not remembered");
     }
@@ -143,7 +155,6 @@ pub async fn run(
         warn!(%error, "the roles that were used lately are not remembered");
     }
     writer.finish().await;
-    instance.leave();
     info!("stopped");
     served
 }

@@ -78,12 +78,23 @@ pub(crate) async fn connect_or_start(
         }
         hand_over(endpoint, &client).await?;
         // Where a service manager listens, this starts the next one.
-        if let Some(client) = Client::probe(endpoint, who).await? {
+        let next = Client::probe(endpoint, who).await;
+        if let Some(client) = next.map_err(of_another_version)? {
             return Ok(client);
         }
     }
     start(endpoint).await?;
-    Client::connect(endpoint, who).await
+    let client = Client::connect(endpoint, who).await;
+    client.map_err(of_another_version)
+}
+
+/// A daemon that has just been started is no better for being started again.
+fn of_another_version(failure: Failure) -> Failure {
+    if failure.reason == Reason::ProtocolMismatch {
+        let hint = "install awsso, awssod and awsso-mcp of one version";
+        return failure.with(key::HINT, hint);
+    }
+    failure
 }
 
 /// Asks a daemon to end for the sake of a newer one, and waits until it has. It

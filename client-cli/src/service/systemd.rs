@@ -72,7 +72,7 @@ fn filled(text: &str, places: &Places) -> String {
         .replace("/usr/bin/awsso ", &format!("{} ", word(&places.awsso)))
 }
 
-/// A program in a command line of a unit: systemd.service(5), "Command lines".
+/// A program in a command line of a unit: `systemd.service(5)`, "Command lines".
 fn word(program: &Path) -> String {
     let text = program.display().to_string();
     let text = text

@@ -1,6 +1,6 @@
 //! The service manager that started this daemon, if one did: the socket on which
 //! it has listened so far, and what it wants to hear. systemd hands both over
-//! (sd_listen_fds(3), sd_notify(3)), launchd a socket by its name.
+//! (`sd_listen_fds(3)`, `sd_notify(3)`), launchd a socket by its name.
 
 use awsso_proto::{Failure, Reason, ipc};
 
@@ -137,8 +137,9 @@ mod unix {
         Ok(bound)
     }
 
-    /// launch(3). Never run: there was no Mac.
+    /// `launch(3)`. Never run: there was no Mac.
     #[cfg(target_os = "macos")]
+    #[allow(unsafe_code, reason = "a function of the system")]
     mod launchd {
         use std::{os::fd::RawFd, ptr};
 
@@ -155,7 +156,6 @@ mod unix {
             ) -> libc::c_int;
         }
 
-        #[expect(unsafe_code, reason = "a function of the system")]
         pub fn fd() -> Result<Option<RawFd>, Failure> {
             let (mut fds, mut count) = (ptr::null_mut(), 0);
             // SAFETY: the arguments are as the manual wants them; the array is ours to free.
@@ -176,6 +176,7 @@ mod unix {
     }
 
     #[cfg(test)]
+    #[cfg(target_os = "linux")]
     mod tests {
         use std::os::linux::net::SocketAddrExt as _;
 

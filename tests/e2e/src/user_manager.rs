@@ -19,6 +19,7 @@ pub struct UserManager {
 impl UserManager {
     /// `None` where this system allows no mount namespace: in a container without
     /// that right, and for a user who is not root.
+    #[expect(clippy::print_stderr, reason = "a test that is not run says so")]
     pub async fn start(world: &World) -> Option<Self> {
         let allowed = Command::new("unshare")
             .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])

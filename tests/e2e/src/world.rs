@@ -191,6 +191,16 @@ impl World {
         .await
     }
 
+    /// Waits until AWS was given so many commands for instances.
+    pub async fn commands_are_sent(&self, count: u64) {
+        within_limit("the command is sent", async {
+            while self.sandbox.count("ssm.SendCommand") < count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// The daemon's process, by its own word.
     pub async fn daemon_pid(&self) -> Option<u32> {
         let run = self.awsso(&["daemon", "status", "--json"]).await;

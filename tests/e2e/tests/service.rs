@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use awsso_e2e::{Background, Run, UserManager, World, bin, finish, known, within_limit};
+use awsso_e2e::{Background, Run, UserManager, World, bin, finish, known};
 
 /// Every file below a folder, with its bytes.
 fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -110,6 +110,41 @@ async fn without_a_service_manager_nothing_is_written_and_one_line_says_what_to_
     assert_eq!(tree(&world.home()), before);
 }
 
+/// A new build takes over; who watches a job goes on.
+async fn is_upgraded(here: &Installation<'_>) {
+    let world = here.world;
+    let watch = Background::start(
+        here.program(&[
+            "ec2-exec-command",
+            "--account",
+            known::PRODUCTION,
+            "--role",
+            known::ADMIN,
+            "--instance-id",
+            known::LINUX,
+            "--command",
+            "sleep 3; hostname",
+        ]),
+        "ec2-exec-command",
+    );
+    world.commands_are_sent(1).await;
+    here.put("next/");
+    let upgraded = here.awsso(&["status", "--json"]).await.code(0).json();
+    assert_eq!(upgraded["daemon"]["protocol"], 2, "{upgraded:#}");
+    assert_eq!(upgraded["sessions"][0]["state"], "active", "{upgraded:#}");
+    let main = here
+        .systemctl(&["show", "--property=MainPID", "awssod.service"])
+        .await
+        .ok();
+    assert_eq!(
+        main.trim(),
+        format!("MainPID={}", upgraded["daemon"]["pid"])
+    );
+    let watched = watch.end().await.code(0);
+    assert_eq!(watched.stdout, "web-1\n", "{watched:?}");
+    assert_eq!(world.sandbox.count("ssm.SendCommand"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_installed_used_upgraded_and_uninstalled_without_a_trace() {
     let world = World::logged_in().await;
@@ -179,42 +214,7 @@ async fn a_service_is_installed_used_upgraded_and_uninstalled_without_a_trace() 
     assert_ne!(second["daemon"]["pid"].as_u64(), Some(first));
     let _ = here.awsso(&["daemon", "restart"]).await.ok();
 
-    // A new build takes over; who watches a job goes on.
-    let watch = Background::start(
-        here.program(&[
-            "ec2-exec-command",
-            "--account",
-            known::PRODUCTION,
-            "--role",
-            known::ADMIN,
-            "--instance-id",
-            known::LINUX,
-            "--command",
-            "sleep 3; hostname",
-        ]),
-        "ec2-exec-command",
-    );
-    within_limit("the command is sent", async {
-        while world.sandbox.count("ssm.SendCommand") < 1 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    here.put("next/");
-    let upgraded = here.awsso(&["status", "--json"]).await.code(0).json();
-    assert_eq!(upgraded["daemon"]["protocol"], 2, "{upgraded:#}");
-    assert_eq!(upgraded["sessions"][0]["state"], "active", "{upgraded:#}");
-    let main = here
-        .systemctl(&["show", "--property=MainPID", "awssod.service"])
-        .await
-        .ok();
-    assert_eq!(
-        main.trim(),
-        format!("MainPID={}", upgraded["daemon"]["pid"])
-    );
-    let watched = watch.end().await.code(0);
-    assert_eq!(watched.stdout, "web-1\n", "{watched:?}");
-    assert_eq!(world.sandbox.count("ssm.SendCommand"), 1);
+    is_upgraded(&here).await;
 
     let gone = here.awsso(&["daemon", "uninstall"]).await.ok();
     assert_eq!(gone, "systemd no longer starts awssod; clients do\n");

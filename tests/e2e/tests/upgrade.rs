@@ -1,7 +1,7 @@
 //! A newer client has the daemon replaced, and nobody loses anything by that. The
 //! newer build is the same source with the next protocol; `tests/check` makes it.
 
-use awsso_e2e::{Background, Run, Shim, Stranger, World, bin, finish, known, within_limit};
+use awsso_e2e::{Background, Run, Shim, Stranger, World, bin, finish, known};
 use awsso_proto::{
     Failure, PROTOCOL, Reason,
     v1::{
@@ -45,12 +45,7 @@ async fn a_newer_client_gets_a_newer_daemon_and_nobody_logs_in_or_loses_a_job() 
     watch.args(["--role", known::ADMIN, "--instance-id", known::LINUX]);
     watch.args(["--command", "sleep 3; hostname"]);
     let watch = Background::start(watch, "ec2-exec-command");
-    within_limit("the command is sent", async {
-        while world.sandbox.count("ssm.SendCommand") < 1 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    world.commands_are_sent(1).await;
 
     // Several come at once, and one daemon comes of it.
     let (one, other) = tokio::join!(status_of_newer(&world), status_of_newer(&world));
@@ -178,4 +173,18 @@ async fn an_older_version_of_the_same_protocol_is_served_and_replaces_nothing() 
     let keys = credentials.get(request).await.unwrap().into_inner();
     assert!(!keys.access_key_id.is_empty());
     assert_eq!(world.daemon_pid().await, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_client_beside_an_older_daemon_says_what_to_install() {
+    let world = World::new().await;
+    let awsso = world.dir().join("awsso");
+    std::fs::copy(bin("next/awsso"), &awsso).unwrap();
+    std::fs::copy(bin("awssod"), world.dir().join("awssod")).unwrap();
+    for _ in 0..2 {
+        let mut status = world.program(&awsso);
+        status.arg("status");
+        let refused = finish(status, "status".into()).await;
+        let _ = refused.code(4).says("protocol 1").says("of one version");
+    }
 }
