@@ -43,14 +43,15 @@ pub async fn install(context: &Context, args: &ServiceArgs) -> Result<(), Stop> 
         .iter()
         .zip(&service.units)
         .all(|(there, unit)| there.as_ref() == Some(&unit.bytes));
-    let changed = !(written && is_on(&service).await);
+    let on = is_on(&service).await;
+    let changed = !(written && on);
     if args.dry_run {
         show(context, &service, &before, |unit| Some(&unit.bytes))?;
         let steps = if changed { &service.on[..] } else { &[] };
         show_steps(context, steps)?;
     } else if changed {
         make_room(context).await?;
-        let work = turn_on(&service, &before);
+        let work = turn_on(&service, &before, on);
         Progress::new(format!("asking {}", service.name))
             .over(work)
             .await?;
@@ -154,14 +155,18 @@ async fn make_room(context: &Context) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn turn_on(service: &Service, before: &[Option<Vec<u8>>]) -> Result<(), Failure> {
+async fn turn_on(
+    service: &Service,
+    before: &[Option<Vec<u8>>],
+    was_on: bool,
+) -> Result<(), Failure> {
     let done = async {
         for unit in &service.units {
             write(unit, &unit.bytes)?;
         }
         steps(&service.on).await
     };
-    let Err(failure) = done.await else {
+    let Err(mut failure) = done.await else {
         return Ok(());
     };
     // As it was before; the error that counts is the first one.
@@ -172,7 +177,8 @@ async fn turn_on(service: &Service, before: &[Option<Vec<u8>>]) -> Result<(), Fa
             None => remove(unit),
         };
     }
-    let _ = steps(&service.forget).await;
+    let _ = steps(if was_on { &service.on } else { &service.forget }).await;
+    failure.message += "; it is as it was before";
     Err(failure)
 }
 
@@ -209,10 +215,7 @@ async fn steps(steps: &[Step]) -> Result<(), Failure> {
     for step in steps {
         match run(step).await {
             Err(why) if !step.may_fail => {
-                let text = format!(
-                    "{} failed: {why}; nothing was changed",
-                    step.words.join(" ")
-                );
+                let text = format!("{} failed: {why}", step.words.join(" "));
                 return Err(Failure::new(Reason::Internal, text)
                     .with(key::HINT, "look at what the service manager has logged"));
             }

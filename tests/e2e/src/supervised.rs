@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixDatagram;
 
-use crate::{Background, World, bin, world::within_limit};
+use crate::{Background, Run, World, bin, world::within_limit};
 
 pub struct Supervised {
     pub process: Background,
@@ -48,5 +48,12 @@ impl Supervised {
             .await
             .expect("it can be heard");
         String::from_utf8_lossy(&told[..length]).into_owned()
+    }
+
+    /// Has its daemon stopped, and waits for its end.
+    pub async fn stop(self, world: &World) -> Run {
+        let stopped = world.awsso(&["daemon", "stop"]).await.ok();
+        assert_eq!(stopped, "awssod has stopped\n");
+        self.process.end().await.code(0)
     }
 }

@@ -16,10 +16,7 @@ async fn the_first_client_starts_the_service_and_its_socket_outlives_it() {
         status["daemon"]["pid"].as_u64(),
         service.process.pid().map(u64::from)
     );
-    let stopped = world.awsso(&["daemon", "stop"]).await.ok();
-    assert_eq!(stopped, "awssod has stopped\n");
-    assert_eq!(service.notified().await, "STOPPING=1");
-    let ended = service.process.end().await.code(0);
+    let ended = service.stop(&world).await;
     assert!(ended.stdout.starts_with("ready "), "{ended:?}");
     assert!(world.socket().exists(), "it is the manager's");
 
@@ -68,6 +65,7 @@ async fn a_client_without_a_daemon_of_its_own_finds_the_service() {
         status["daemon"]["pid"].as_u64(),
         service.process.pid().map(u64::from)
     );
+    let _ = service.stop(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,4 +102,5 @@ async fn a_command_in_a_service_has_the_environment_of_the_client_that_asked() {
     let aws = world.fake_aws("ls -l /proc/self/fd");
     let open = aws.run("aws sts x").await.code(0).stdout;
     assert!(!open.contains("socket:"), "{open}");
+    let _ = service.stop(&world).await;
 }
