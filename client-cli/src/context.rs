@@ -135,6 +135,7 @@ pub fn identity() -> Identity {
     Identity {
         kind: ClientKind::Cli,
         name: "awsso".to_owned(),
+        form_elicitation: false,
     }
 }
 

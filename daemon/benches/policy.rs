@@ -43,6 +43,7 @@ fn policy(c: &mut Criterion) {
         account_name: "production-eu",
         role: "AdministratorAccess",
         region: "eu-west-1",
+        instances: None,
     };
     c.bench_function("decide with 1,000 rules", |bench| {
         bench.iter(|| decide(Principal::Agent, black_box(&action), &place, &rules));

@@ -11,17 +11,26 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
-    orchestrator::{HttpRequest, HttpResponse},
-    runtime_components::RuntimeComponents,
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::SdkError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
 };
 use aws_smithy_types::{
-    body::SdkBody, byte_stream::ByteStream, retry::RetryConfig, timeout::TimeoutConfig,
+    body::SdkBody, byte_stream::ByteStream, error::ErrorMetadata, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 
 use crate::{
     clock::Clock,
@@ -35,6 +44,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// A page that is read here is a few hundred bytes of JSON.
 const MAX_PAGE: usize = 1 << 20;
+
+/// Fifty instances of EC2, described at length.
+const MAX_ANSWER: usize = 8 << 20;
 
 const NO_ANSWER: &str = "no answer in time";
 const NO_REQUEST: &str = "it cannot be asked that";
@@ -63,6 +75,7 @@ enum Service {
     Sts,
     S3,
     CloudWatchLogs,
+    Ec2,
     SignIn,
 }
 
@@ -121,18 +134,35 @@ impl Aws {
         let fetched = async {
             let answer = self.http(http::Request::get(url)).await?;
             let status = answer.status().as_u16();
-            let mut body = ByteStream::new(answer.into_body());
-            let mut bytes = Vec::new();
-            while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
-                if bytes.len() + chunk.len() > MAX_PAGE {
-                    return Err("the answer is too long".to_owned());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok((status, bytes))
+            Ok((status, bytes(answer.into_body(), MAX_PAGE).await?))
         };
         let limited = tokio::time::timeout(ATTEMPT_LIMIT, fetched).await;
         limited.unwrap_or_else(|_| Err(NO_ANSWER.to_owned()))
+    }
+
+    /// Sends a request that is signed already; what it answered, as a text.
+    pub async fn send(
+        &self,
+        request: http::Request<String>,
+    ) -> Result<(StatusCode, String), SdkError<ErrorMetadata, HttpResponse>> {
+        let request = HttpRequest::try_from(request.map(SdkBody::from));
+        let request = request.map_err(|_| SdkError::construction_failure(NO_REQUEST))?;
+        let sent = async {
+            let answer = self.network.connector(None, None).call(request).await;
+            let answer = answer.map_err(SdkError::dispatch_failure)?;
+            let status = answer.status();
+            let text = match bytes(answer.into_body(), MAX_ANSWER).await {
+                Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string()),
+                Err(what) => Err(what),
+            };
+            let raw = || HttpResponse::new(status, SdkBody::empty());
+            let text = text.map_err(|what| SdkError::response_error(what, raw()))?;
+            Ok((status, text))
+        };
+        match tokio::time::timeout(ATTEMPT_LIMIT, sent).await {
+            Ok(sent) => sent,
+            Err(_) => Err(SdkError::timeout_error(NO_ANSWER)),
+        }
     }
 
     async fn http(&self, request: http::request::Builder) -> Result<HttpResponse, String> {
@@ -185,6 +215,33 @@ impl Aws {
             .ok_or_else(|| problem(&"not known"))?
             .map(|endpoint| endpoint.url().to_owned())
             .map_err(|error| problem(&error))
+    }
+
+    /// Where EC2 is.
+    pub fn ec2_endpoint(&self, region: &str) -> Result<String, Failure> {
+        use aws_sdk_ssm::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+        let config = self.of(Service::Ec2, region)?;
+        if let Some(url) = config.endpoint_url() {
+            return Ok(url.to_owned());
+        }
+        let params = Params::builder()
+            .region(region)
+            .use_fips(config.use_fips().unwrap_or_default())
+            .use_dual_stack(config.use_dual_stack().unwrap_or_default())
+            .build();
+        // Their hosts differ in the first word, in every partition, FIPS and dual-stack too.
+        let of_ssm = params.ok().and_then(|params| {
+            let resolved = DefaultResolver::new()
+                .resolve_endpoint(&params)
+                .now_or_never()?;
+            Some(resolved.ok()?.url().to_owned())
+        });
+        let url =
+            of_ssm.and_then(|url| Some(format!("https://ec2{}", url.strip_prefix("https://ssm")?)));
+        url.ok_or_else(|| {
+            let what = format!("the endpoint of EC2 in {region} is not known");
+            Failure::new(Reason::InvalidArgument, what)
+        })
     }
 
     pub fn ssm(
@@ -268,6 +325,7 @@ impl Aws {
             Service::Sts => ("AWS_ENDPOINT_URL_STS", &["sts"]),
             Service::S3 => ("AWS_ENDPOINT_URL_S3", &["s3"]),
             Service::CloudWatchLogs => ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &["cloudwatch_logs"]),
+            Service::Ec2 => ("AWS_ENDPOINT_URL_EC2", &["ec2"]),
             Service::SignIn => ("AWS_ENDPOINT_URL_SIGNIN", &["signin"]),
         };
         if environment.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
@@ -299,6 +357,19 @@ impl Aws {
     }
 }
 
+/// A body, as far as it may be that long.
+async fn bytes(body: SdkBody, most: usize) -> Result<Vec<u8>, String> {
+    let mut body = ByteStream::new(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.try_next().await.map_err(|error| error.to_string())? {
+        if bytes.len() + chunk.len() > most {
+            return Err("the answer is too long".to_owned());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
 fn default_profile<'a>(aws: &'a AwsFile, key: &str) -> Option<&'a str> {
     aws.profiles
         .get("default")
@@ -318,7 +389,12 @@ impl Route {
             None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
             None => ProxyConfig::from_env(),
         };
-        let mut trust = TrustStore::default();
+        // What stays on this machine needs no certificates, and a small system has none.
+        let mut trust = if all_endpoints_are_local(config) {
+            TrustStore::empty()
+        } else {
+            TrustStore::default()
+        };
         let bundle = config
             .environment
             .get("AWS_CA_BUNDLE")
@@ -332,9 +408,7 @@ impl Route {
                 )
             };
             let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
-            if !pem.windows(11).any(|window| window == b"-----BEGIN ") {
-                return Err(problem(&"holds no PEM certificate"));
-            }
+            check_certificates(&pem).map_err(|what| problem(&what))?;
             trust.add_pem_certificate(pem);
         }
         let tls = TlsContext::builder()
@@ -368,6 +442,20 @@ impl Route {
     }
 }
 
+/// The SDK takes what is wrong here for a mistake in the program.
+fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for (at, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("certificate {} cannot be used: {error}", at + 1))?;
+    }
+    if roots.is_empty() {
+        return Err("holds no PEM certificate".to_owned());
+    }
+    Ok(())
+}
+
 /// Every call goes to this machine: a proxy would only be in the way.
 fn all_endpoints_are_local(config: &Config) -> bool {
     config
@@ -375,4 +463,28 @@ fn all_endpoints_are_local(config: &Config) -> bool {
         .get("AWS_ENDPOINT_URL")
         .and_then(|url| url.parse::<http::Uri>().ok())
         .is_some_and(|uri| uri.host().is_some_and(is_loopback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_bundle_that_cannot_be_used_is_told_and_not_found_out_later() {
+        for (bundle, expected) in [
+            ("", "holds no PEM certificate"),
+            ("not a certificate", "holds no PEM certificate"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+                "is not PEM",
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "certificate 1 cannot be used",
+            ),
+        ] {
+            let problem = check_certificates(bundle.as_bytes()).unwrap_err();
+            assert!(problem.starts_with(expected), "{bundle:?}: {problem}");
+        }
+    }
 }

@@ -6,7 +6,9 @@ mod aws;
 pub mod clock;
 pub mod config;
 mod credentials;
+mod ec2;
 mod instance;
+mod instance_tags;
 mod jobs;
 mod limiter;
 pub mod logs;
@@ -32,6 +34,7 @@ use clock::Clock;
 use config::Config;
 use credentials::Broker;
 use instance::Instance;
+use instance_tags::InstanceTags;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
@@ -103,6 +106,8 @@ pub async fn run(
         redactor.clone(),
         tracker.clone(),
     );
+    let instance_tags =
+        InstanceTags::new(aws.clone(), clock.clone(), broker.clone(), limiters.clone());
     let jobs = Jobs::new(jobs::Parts {
         config: Arc::clone(&config),
         aws,
@@ -124,6 +129,7 @@ pub async fn run(
         accounts,
         broker,
         jobs,
+        instance_tags,
         approvals,
         agents,
         redactor,

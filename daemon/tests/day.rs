@@ -128,6 +128,7 @@ impl Machine {
         let who = Identity {
             kind: ClientKind::Cli,
             name: "day".to_owned(),
+            form_elicitation: false,
         };
         Client::connect(&self.endpoint, &who).await.unwrap()
     }

@@ -58,6 +58,9 @@ fn next_step(failure: &Failure) -> String {
                 roles.join(", ")
             ),
         },
+        Reason::DeniedByPolicy if may_be_done_otherwise(failure) => {
+            "Nothing was run. Use aws_sso_exec_command for that; a person may have to approve it.".into()
+        }
         Reason::DeniedByPolicy => {
             "This computer's policy does not allow it. Tell the person; do not look for a way around.".into()
         }
@@ -103,6 +106,12 @@ fn next_step(failure: &Failure) -> String {
             "This is a fault in awsso: `awsso daemon logs` tells the person more.".into()
         }
     }
+}
+
+/// It was refused as a read only. What brings a secret out is refused as anything.
+fn may_be_done_otherwise(failure: &Failure) -> bool {
+    let class = failure.metadata.get(key::NOT_A_READ);
+    class.is_some_and(|class| class != v1::ActionClass::Credentials.word())
 }
 
 /// When AWS does not say how long to wait.

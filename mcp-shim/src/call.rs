@@ -3,17 +3,28 @@
 
 use std::{
     pin::pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use awsso_proto::{Client, Failure, Reason, client::Identity, v1::ClientKind};
-use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
+use rmcp::{
+    RoleServer,
+    model::{CallToolRequestParams, ProgressNotificationParam},
+    service::RequestContext,
+};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use crate::{context::Context, elicit::Round, server::Shim};
+use crate::{
+    context::Context,
+    elicit::{Round, Way, form, link},
+    server::Shim,
+};
 
 /// Clients give up after about a minute; what is not done by then is told as
 /// far as it came.
@@ -42,6 +53,10 @@ pub(crate) struct Call<'a> {
     who: Identity,
     /// The client asked before, and calls again with an answer.
     round: Option<Round>,
+    /// How its person can be asked to approve something.
+    forms: Option<Way>,
+    /// They have been asked in this call, or cannot be.
+    asked: AtomicBool,
     /// When the call has waited enough, as its arguments say.
     deadline: Mutex<Instant>,
     /// What the work last said of itself.
@@ -51,6 +66,7 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) fn new(shim: &'a Shim, request: RequestContext<RoleServer>) -> Self {
         let started = Instant::now();
+        let forms = Way::of_forms(&request);
         Self {
             shim,
             started,
@@ -58,16 +74,68 @@ impl<'a> Call<'a> {
             who: identity(&request),
             request,
             round: None,
+            forms,
+            asked: AtomicBool::new(forms.is_none()),
             note: Mutex::default(),
         }
     }
 
-    pub(crate) fn in_round(self, round: Option<Round>) -> Self {
-        Self { round, ..self }
+    /// A call that may come again after a question.
+    pub(crate) fn of(
+        shim: &'a Shim,
+        params: &CallToolRequestParams,
+        request: RequestContext<RoleServer>,
+    ) -> Self {
+        let call = Self::new(shim, request);
+        let link = link::Round::of(params).map(Round::Link);
+        let form = || shim.seal.round(params, call.client_name()).map(Round::Form);
+        let round = link.or_else(form);
+        Self { round, ..call }
     }
 
-    pub(crate) fn round(&self) -> Option<&Round> {
-        self.round.as_ref()
+    /// The link of a login was shown.
+    pub(crate) fn login_round(&self) -> Option<&link::Round> {
+        match &self.round {
+            Some(Round::Link(round)) => Some(round),
+            Some(Round::Form(_)) | None => None,
+        }
+    }
+
+    /// The person was asked for an approval.
+    pub(crate) fn approval_round(&self) -> Option<&form::Round> {
+        match &self.round {
+            Some(Round::Form(round)) => Some(round),
+            Some(Round::Link(_)) | None => None,
+        }
+    }
+
+    /// How often the client has called before.
+    pub(crate) fn rounds(&self) -> u32 {
+        match &self.round {
+            Some(Round::Link(round)) => round.number,
+            Some(Round::Form(round)) => round.number,
+            None => 0,
+        }
+    }
+
+    /// How the client's person can be asked to approve something.
+    pub(crate) fn forms(&self) -> Option<Way> {
+        self.forms
+    }
+
+    /// Whether the client's person will be asked when something needs an approval:
+    /// nobody else is waited for before.
+    pub(crate) fn asks(&self) -> bool {
+        !self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn asks_no_more(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// As the daemon knows the client.
+    pub(crate) fn client_name(&self) -> &str {
+        &self.who.name
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -206,6 +274,7 @@ fn identity(request: &RequestContext<RoleServer>) -> Identity {
             .filter(|c| !c.is_control())
             .take(MAX_CLIENT_NAME)
             .collect(),
+        form_elicitation: Way::of_forms(request).is_some(),
     }
 }
 

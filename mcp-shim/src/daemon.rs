@@ -15,11 +15,14 @@ use tonic::{Response, Status};
 /// client says of itself.
 const CLIENTS: usize = 16;
 
+/// By the client's name, and whether it can ask its person, which the daemon is told
+/// once for each connection.
+type Who = (String, bool);
+
 pub(crate) struct Daemon {
     /// Without one the shim still shakes hands and lists its tools.
     endpoint: Result<Endpoint, Failure>,
-    /// By the client's name.
-    connections: Mutex<HashMap<String, Client>>,
+    connections: Mutex<HashMap<Who, Client>>,
 }
 
 impl Daemon {
@@ -33,7 +36,8 @@ impl Daemon {
     /// A live connection. Two first calls may each make one; the start lock
     /// keeps that one daemon.
     pub(crate) async fn client(&self, who: &Identity) -> Result<Client, Failure> {
-        let known = self.connections().get(&who.name).cloned();
+        let key = (who.name.clone(), who.form_elicitation);
+        let known = self.connections().get(&key).cloned();
         if let Some(client) = known.filter(|client| !client.is_closed()) {
             return Ok(client);
         }
@@ -49,7 +53,7 @@ impl Daemon {
             // Whoever comes again gets a new one; a call that runs keeps its own.
             connections.clear();
         }
-        connections.insert(who.name.clone(), client.clone());
+        connections.insert(key, client.clone());
         Ok(client)
     }
 
@@ -86,7 +90,7 @@ impl Daemon {
         })
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<String, Client>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<Who, Client>> {
         // Each change is one call of the map, so a panic cannot have torn it.
         self.connections
             .lock()

@@ -51,8 +51,12 @@ pub(crate) async fn run(
     let started = Instant::now();
     // Not given up on cancellation: a job whose id is not known cannot be cancelled.
     let request = StartJobRequest {
-        // Whoever is asked has as long as this call may take.
-        approval_wait: deadline.saturating_duration_since(started).try_into().ok(),
+        // Whoever is asked has as long as this call may take; not before the client's own person.
+        approval_wait: if call.asks() {
+            None
+        } else {
+            deadline.saturating_duration_since(started).try_into().ok()
+        },
         ..request
     };
     let mut run = Run::new(start(call, request).await?, max_chars);

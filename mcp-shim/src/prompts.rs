@@ -71,8 +71,7 @@ pub(crate) fn get(
         }
         INVESTIGATE => format!(
             "Look into this in the AWS account {}, with the role {}: {}\n\n\
-             Use aws_sso_exec_command with commands that only read (describe, get, list), cut their \
-             results down with filter or --query, and change nothing. Say which commands you ran and what \
+             Use aws_sso_read_command only, cut results down with filter or --query, and change nothing. Say which commands you ran and what \
              in their output supports your answer.",
             argument("account")?,
             argument("role")?,

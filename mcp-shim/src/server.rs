@@ -15,8 +15,8 @@ use rmcp::{
 };
 
 use crate::{
-    answer, call::Call, context::Context, daemon::Daemon, elicit::Round, prompts, resources, tools,
-    turns::Turns,
+    answer, call::Call, context::Context, daemon::Daemon, elicit::form::Seal, prompts, resources,
+    tools, turns::Turns,
 };
 
 /// The tools change with the binary only.
@@ -25,15 +25,16 @@ const TOOLS_FRESH_MS: u64 = 3_600_000;
 /// Under 600 characters: it stands in every conversation.
 const INSTRUCTIONS: &str = "\
 AWS through IAM Identity Center (AWS SSO). Start with aws_sso_status; if a login is required, call \
-aws_sso_login and let the person confirm it. Take accountId and roleName from aws_sso_ls_accounts; prefer a \
-read-only role. Commands run without a shell: cut results down with filter (jq) or --query. Several accounts, \
-regions or instances are one call. A cut answer is read on by aws_sso_output with its outputId; a command \
-that takes long goes on, and aws_sso_job waits for its jobId. A failed answer says what to call next.";
+aws_sso_login and let the person confirm it. Take accountId and roleName from aws_sso_ls_accounts. Read with \
+aws_sso_read_command. Commands run without a shell: cut results down with filter (jq) or --query. Several \
+accounts, regions or instances are one call. A cut answer is read on by aws_sso_output with its outputId; a \
+command that takes long goes on, and aws_sso_job waits for its jobId. A failed answer says what to call next.";
 
 pub(crate) struct Shim {
     pub daemon: Daemon,
     pub context: Context,
     pub turns: Turns,
+    pub seal: Seal,
 }
 
 impl Shim {
@@ -42,6 +43,7 @@ impl Shim {
             daemon,
             context,
             turns: Turns::new(),
+            seal: Seal::new(),
         }
     }
 }
@@ -143,7 +145,7 @@ impl ServerHandler for Shim {
                 None,
             ));
         };
-        let call = Call::new(self, context).in_round(Round::of(&request));
+        let call = Call::of(self, &request, context);
         let arguments = request.arguments.unwrap_or_default();
         let answered = Box::pin(call.answered(tools::call(&call, &tool, arguments))).await;
         match &answered {

@@ -82,6 +82,23 @@ fn a_command_goes_to_the_daemon_with_what_it_needs_and_comes_back_as_text() {
 }
 
 #[test]
+fn what_is_to_be_a_read_says_so_to_the_daemon() {
+    let (daemon, mut shim, _home) = both();
+    let command = json!({"accountId": "1", "roleName": "r", "args": ["s3", "ls"]});
+    for (tool, read_only) in [
+        ("aws_sso_read_command", true),
+        ("aws_sso_exec_command", false),
+    ] {
+        let result = shim.call(tool, command.clone());
+        assert!(
+            text(&result).starts_with("aws s3 ls\n[exit 0 | "),
+            "{result}"
+        );
+        assert_eq!(daemon.started().read_only, read_only, "{tool}");
+    }
+}
+
+#[test]
 fn a_shell_command_goes_to_its_instance() {
     let (daemon, mut shim, _home) = both();
     let result = shim.call(

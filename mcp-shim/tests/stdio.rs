@@ -12,10 +12,11 @@ use std::{
 use crate::shim::{Home, Shim, initialize, text};
 use serde_json::{Value, json};
 
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 9] = [
     "aws_sso_login",
     "aws_sso_status",
     "aws_sso_ls_accounts",
+    "aws_sso_read_command",
     "aws_sso_exec_command",
     "aws_sso_ec2_exec_command",
     "aws_sso_job",
@@ -101,6 +102,12 @@ fn tools_carry_their_annotations_and_what_clients_ask_for() {
     assert_eq!(exec["_meta"]["anthropic/alwaysLoad"], true);
     assert_eq!(exec["inputSchema"]["additionalProperties"], false);
     assert!(exec["outputSchema"].is_null());
+    let read = tool("aws_sso_read_command");
+    assert_eq!(read["annotations"]["readOnlyHint"], true);
+    assert_eq!(read["annotations"]["destructiveHint"], false);
+    assert_eq!(read["annotations"]["openWorldHint"], true);
+    assert_eq!(read["inputSchema"], exec["inputSchema"]);
+    assert_eq!(read["_meta"], exec["_meta"]);
     let status = tool("aws_sso_status");
     assert_eq!(status["annotations"]["readOnlyHint"], true);
     assert_eq!(status["outputSchema"]["type"], "object");
@@ -140,7 +147,7 @@ fn every_tool_says_what_to_do_when_the_daemon_cannot_start() {
     let mut shim = Shim::initialized(&home);
     for tool in TOOLS {
         let arguments = match tool {
-            "aws_sso_exec_command" => {
+            "aws_sso_read_command" | "aws_sso_exec_command" => {
                 json!({"accountId": "1", "roleName": "r", "command": "aws s3 ls"})
             }
             "aws_sso_ec2_exec_command" => {

@@ -40,6 +40,8 @@ pub struct Identity {
     pub kind: ClientKind,
     /// For display and audit: `awsso`, `claude-code/2.1.330`.
     pub name: String,
+    /// It can put a form before its person.
+    pub form_elicitation: bool,
 }
 
 /// A connection to the daemon that has shaken hands.
@@ -239,6 +241,7 @@ fn hello(who: &Identity) -> HelloRequest {
         version: VERSION.to_owned(),
         kind: who.kind.into(),
         client_name: who.name.clone(),
+        form_elicitation: who.form_elicitation,
     }
 }
 

@@ -30,6 +30,10 @@ pub mod key {
     pub const MISSING: &str = "missing";
     /// The approval that is waited for.
     pub const APPROVAL: &str = "approvalId";
+    /// There when whoever asked may put that question to its own person.
+    pub const MAY_RELAY: &str = "mayRelay";
+    /// What work does that was to do nothing but read: a class of actions.
+    pub const NOT_A_READ: &str = "notARead";
     /// The daemon's protocol.
     pub const DAEMON_PROTOCOL: &str = "daemonProtocol";
 }

@@ -1,7 +1,9 @@
 //! What both ends of the socket must agree on: the messages, the errors, where
 //! the socket is, how to connect, listen and know the peer, the handshake, how a
-//! client starts the daemon, how a file is replaced, and the form of the audit log. It has no opinion about AWS.
+//! client starts the daemon, how a file is replaced, the form of the audit log, and how an approval reads.
+//! It has no opinion about AWS.
 
+pub mod approval;
 pub mod audit;
 pub mod browser;
 pub mod client;

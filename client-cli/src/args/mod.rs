@@ -15,12 +15,15 @@ use crate::{
 };
 
 mod audit;
+mod frequent;
+mod generated;
 mod mcp;
 mod outputs;
 mod places;
 mod value;
 
 pub use audit::{AuditCommand, AuditShowArgs};
+pub use generated::{CompleteArgs, CompletionShell, CompletionsArgs, ManArgs};
 pub use mcp::{McpCommand, McpInstallArgs, McpRemoveArgs};
 pub use outputs::OutputArgs;
 pub use places::{PlacesArgs, RunArgs, RunFormat};
@@ -36,40 +39,6 @@ pub struct Args {
     pub globals: Globals,
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-impl Args {
-    /// Parses `line`, the program's name first.
-    ///
-    /// SDKs call `credential-process` hundreds of times a minute, and clap needs longer to build the tree of all
-    /// commands than the daemon needs to answer: so that command is tried alone first. What it does not take, a
-    /// mistake or a request for the help included, the whole tree parses.
-    pub fn of_line(line: &[OsString]) -> Result<Self, clap::Error> {
-        let named = line.iter().any(|word| word == "credential-process");
-        match named.then(|| Frequent::try_parse_from(line)) {
-            Some(Ok(Frequent { globals, verb })) => {
-                let FrequentVerb::CredentialProcess(target) = verb;
-                let verb = Verb::CredentialProcess(target);
-                Ok(Self { globals, verb })
-            }
-            Some(Err(_)) | None => Self::try_parse_from(line),
-        }
-    }
-}
-
-/// The part of the command line that must be parsed at once.
-#[derive(Parser)]
-#[command(disable_help_flag = true, disable_help_subcommand = true)]
-struct Frequent {
-    #[command(flatten)]
-    globals: Globals,
-    #[command(subcommand)]
-    verb: FrequentVerb,
-}
-
-#[derive(Subcommand)]
-enum FrequentVerb {
-    CredentialProcess(TargetArgs),
 }
 
 /// Flags that stand before or after the command.
@@ -135,6 +104,9 @@ pub enum Verb {
     /// What that script asks
     #[command(hide = true)]
     Complete(CompleteArgs),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Verb {
@@ -157,7 +129,8 @@ impl Verb {
             | Self::Mcp(_)
             | Self::Daemon(_)
             | Self::Completions(_)
-            | Self::Complete(_) => Family::Plain,
+            | Self::Complete(_)
+            | Self::Man(_) => Family::Plain,
         }
     }
 }
@@ -491,29 +464,6 @@ pub struct StopArgs {
     /// Stop although running jobs would be lost
     #[arg(long)]
     pub force: bool,
-}
-
-/// A shell that completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CompletionShell {
-    Bash,
-    Zsh,
-    Fish,
-    Powershell,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {
-    /// The shell that is to evaluate the script
-    pub shell: CompletionShell,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct CompleteArgs {
-    pub shell: CompletionShell,
-    /// The line up to the cursor, as the script of the shell gives it
-    #[arg(last = true)]
-    pub line: Vec<OsString>,
 }
 
 /// What the parser itself cannot see, said as the parser says it.

@@ -10,6 +10,7 @@ use std::{
 
 use awsso_proto::{
     Client, Failure, Reason,
+    approval::card,
     error::key,
     v1::{Approval, ApprovalScope, DecideApprovalRequest, WatchApprovalsRequest},
 };
@@ -67,7 +68,7 @@ async fn approve(client: &Client, id: &str, reach: Reach) -> Result<u8, Stop> {
             .into());
     };
     let code = code();
-    terminal::say(approvals::card(approval));
+    terminal::say(format_args!("\n{}", card(approval)));
     terminal::say(format_args!(
         "To approve {}, type {code} and press Enter; anything else approves nothing.",
         reach.words()
@@ -137,7 +138,7 @@ async fn watch(client: &Client) -> Result<u8, Stop> {
 
 fn ask(approval: Approval) -> (Approval, String) {
     let code = code();
-    terminal::say(approvals::card(&approval));
+    terminal::say(format_args!("\n{}", card(&approval)));
     terminal::say(format_args!(
         "{code} approves it once; {code} session, {code} command: further; n: no; Enter: later"
     ));

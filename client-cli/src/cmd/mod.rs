@@ -15,6 +15,7 @@ mod jobs;
 mod login;
 mod logout;
 mod logs;
+mod man;
 mod mcp;
 mod policy;
 mod profiles;
@@ -44,5 +45,6 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Daemon(command) => daemon::run(context, command).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,
+        Verb::Man(args) => man::run(&args),
     }
 }

@@ -1,11 +1,14 @@
-//! What waits for a person's yes: exactly what would run, where, and who asks.
+//! What waits for a person's yes, as a list.
 
 use std::time::SystemTime;
 
-use awsso_proto::v1::{Approval, ApprovalPlace, instant};
+use awsso_proto::{
+    approval::{command, places, who},
+    v1::{Approval, ApprovalPlace, instant},
+};
 use serde::Serialize;
 
-use super::{Rows, printable, time};
+use super::{Rows, time};
 
 #[derive(Debug, Serialize)]
 pub struct View<'a> {
@@ -94,75 +97,6 @@ pub fn rows(waiting: &[Approval], now: SystemTime) -> Rows {
     rows
 }
 
-/// One question, with all that decides it.
-pub fn card(approval: &Approval) -> String {
-    let mut lines = vec![
-        format!(
-            "\n{} asks for approval ({}: {}):",
-            who(approval),
-            approval.class,
-            approval.why
-        ),
-        format!("\n    {}\n", command(approval)),
-        format!("  in {}", places(approval, approval.places.len())),
-    ];
-    if !approval.detail.is_empty() {
-        lines.push(format!("  {}", printable(&approval.detail)));
-    }
-    lines.join("\n")
-}
-
-fn who(approval: &Approval) -> String {
-    let name = match approval.client_name.as_str() {
-        "" => "an agent".to_owned(),
-        name => printable(name),
-    };
-    match approval.pid {
-        0 => name,
-        pid => format!("{name} (pid {pid})"),
-    }
-}
-
-fn places(approval: &Approval, most: usize) -> String {
-    let shown = approval.places.iter().take(most).map(|place| {
-        let account = match place.account_name.as_str() {
-            "" => place.account_id.clone(),
-            name => format!("{} ({})", printable(name), place.account_id),
-        };
-        let place = [&place.role_name, &place.region, &place.instance_id];
-        let rest = place.into_iter().filter(|part| !part.is_empty());
-        let rest: Vec<_> = rest.map(|part| printable(part)).collect();
-        format!("{account} {}", rest.join(" "))
-    });
-    let shown: Vec<_> = shown.collect();
-    let rest = usize::try_from(approval.targets)
-        .unwrap_or_default()
-        .saturating_sub(shown.len());
-    match rest {
-        0 => shown.join(", "),
-        rest => format!("{} and {rest} more", shown.join(", ")),
-    }
-}
-
-/// As it could be typed into bash: no two commands look the same.
-fn command(approval: &Approval) -> String {
-    let words: Vec<_> = approval.argv.iter().map(|word| quoted(word)).collect();
-    words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    // Control characters, and those that turn the direction of writing.
-    let unseen = |c: char| !"'\"\\".contains(c) && c.escape_debug().count() > 1;
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else if word.contains(unseen) {
-        format!("$'{}'", word.escape_debug())
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,24 +128,6 @@ mod tests {
             targets: 3,
             ..Approval::default()
         }
-    }
-
-    #[test]
-    fn a_person_reads_what_would_run_and_where_and_no_more_than_that_moves_the_terminal() {
-        let card = card(&approval());
-        assert!(
-            card.contains("aws ec2 stop-instances 'a b' 'it'\\''s' "),
-            "{card}"
-        );
-        assert!(
-            card.contains("prod (111122223333) Admin eu-west-1 and 2 more"),
-            "{card}"
-        );
-        assert!(card.contains("(write: preset guarded)"), "{card}");
-        assert!(!card.contains('\u{1b}'), "{card}");
-        assert_ne!(quoted("a\nb"), quoted("a b"));
-        assert_eq!(quoted("a\u{202e}b"), r"$'a\u{202e}b'");
-        assert_eq!(quoted("ü and \"o\""), "'ü and \"o\"'");
     }
 
     #[test]

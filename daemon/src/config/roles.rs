@@ -12,6 +12,9 @@ use super::{AwsFile, aws_file::Section};
 /// How long STS lets a chained role's session last.
 const SECONDS: RangeInclusive<u32> = 900..=3_600;
 
+/// Characters of a session policy.
+const MOST_POLICY: usize = 2_048;
+
 /// `[role.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RoleSettings {
@@ -26,7 +29,7 @@ pub struct RoleSettings {
     #[serde(default, deserialize_with = "seconds")]
     pub duration_seconds: Option<u32>,
     /// What the credentials may do at most, as JSON.
-    #[serde(default, deserialize_with = "policy")]
+    #[serde(default, deserialize_with = "optional_policy")]
     pub policy: Option<String>,
     #[serde(default)]
     pub policy_arns: Vec<String>,
@@ -70,18 +73,30 @@ impl TryFrom<String> for RoleArn {
     }
 }
 
+fn optional_policy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    session_policy(from).map(Some)
+}
+
 /// Text, as JSON has to be written in an AWS config; or a table of TOML.
-fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub fn session_policy<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let json = match toml::Value::deserialize(from)? {
         toml::Value::String(text) => serde_json::from_str(&text)
             .map_err(|error| de::Error::custom(format!("the policy is not JSON: {error}")))?,
         table @ toml::Value::Table(_) => serde_json::to_value(table).map_err(de::Error::custom)?,
         _ => return Err(de::Error::custom("a policy is a text of JSON, or a table")),
     };
-    match json {
-        serde_json::Value::Object(_) => Ok(Some(json.to_string())),
-        _ => Err(de::Error::custom("a policy is an object of JSON")),
+    if json.get("Statement").is_none() {
+        return Err(de::Error::custom(
+            "a policy is an object of JSON with a Statement",
+        ));
     }
+    let text = json.to_string();
+    if text.chars().count() > MOST_POLICY {
+        return Err(de::Error::custom(format!(
+            "a policy is longer than the {MOST_POLICY} characters that STS takes"
+        )));
+    }
+    Ok(text)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {

@@ -43,6 +43,27 @@ pub fn program_of(pid: u32) -> Option<String> {
     program.map(|path| path.to_string_lossy().into_owned())
 }
 
+/// Whether a process runs this very file. By the file, not by its name: in a mount
+/// namespace of its own a process gives any file any name. No, where the system
+/// does not tell.
+pub fn runs(pid: u32, program: &std::path::Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = |path: &std::path::Path| {
+            let file = std::fs::metadata(path).ok()?;
+            Some((file.dev(), file.ino()))
+        };
+        let running = file(format!("/proc/{pid}/exe").as_ref());
+        running.is_some() && running == file(program)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (pid, program);
+        false
+    }
+}
+
 /// From here on this process opens no file and is ended when it takes more
 /// memory or more processor time. A limit that the system does not know is none:
 /// macOS has none on memory.
@@ -177,6 +198,19 @@ pub fn lineage(pid: u32) -> Vec<Process> {
         next = parent;
     }
     lineage
+}
+
+/// What a process is called: at most the first 15 bytes of its program's name.
+/// Readable also of programs with capabilities, whose file is not.
+pub fn name_of(pid: u32) -> Option<String> {
+    #[cfg(target_os = "linux")]
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    #[cfg(not(target_os = "linux"))]
+    let name: Option<String> = {
+        let _ = pid;
+        None
+    };
+    name.map(|name| name.trim_end().to_owned())
 }
 
 /// Deeper than any shell in a terminal in a desktop.

@@ -4,6 +4,8 @@
 use awsso_proto::{Failure, Reason, v1};
 use serde::Deserialize;
 
+use super::instances::Instances;
+
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,20 +64,11 @@ pub struct Action {
     pub class: Class,
     /// The region that the command itself names.
     pub region: Option<String>,
-    /// What is known of the tags of the instances that it is done on.
-    pub tags: Tags,
+    pub instances: Instances,
+    /// Whether it reads or writes files of this machine.
+    pub local_files: bool,
     /// Why no agent may do it.
     pub objection: Option<Objection>,
-}
-
-/// Of the instances of an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tags {
-    /// It is not done on instances.
-    None,
-    /// A key, and the values one of which each instance has; of other keys
-    /// nothing is known.
-    Some(Vec<(String, Vec<String>)>),
 }
 
 /// What is refused to agents, and what they do instead; one line, to be read
@@ -89,22 +82,19 @@ impl Action {
             operations,
             class,
             region: None,
-            tags: Tags::None,
+            instances: Instances::None,
+            local_files: false,
             objection: None,
         }
     }
 
     /// A shell command on instances: root there, whatever its text says.
     pub fn ssm(work: &v1::SsmWork) -> Self {
-        let tags = work.targets.iter().filter_map(|target| {
-            let key = target.key.strip_prefix("tag:")?;
-            Some((key.to_owned(), target.values.clone()))
-        });
         let mut action = Self::new(Class::Write, vec![Operation::new("ssm", "SendCommand")]);
         if holds_reference(&work.command) {
             action.class = Class::Credentials;
         }
-        action.tags = Tags::Some(tags.collect());
+        action.instances = Instances::of_ssm(work);
         action
     }
 

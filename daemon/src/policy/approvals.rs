@@ -9,7 +9,7 @@ use std::{
 };
 
 use awsso_proto::{
-    Failure, Reason,
+    Failure, Reason, approval,
     error::key,
     v1::{self, ApprovalScope, JobKind, timestamp},
 };
@@ -75,9 +75,11 @@ impl Work {
 }
 
 /// Who answers.
+#[derive(Clone, Copy)]
 pub enum By<'a> {
     Person,
-    /// A client that asked its person about what it asked for itself.
+    /// A shim that may pass on the answer of its client's person, to what it
+    /// asked for itself.
     Client(&'a Asker),
 }
 
@@ -203,12 +205,18 @@ impl Approvals {
     }
 
     /// A person's answer.
-    pub fn decide(&self, by: &By<'_>, decision: &v1::DecideApprovalRequest) -> Result<(), Failure> {
+    pub fn decide(&self, by: By<'_>, decision: &v1::DecideApprovalRequest) -> Result<(), Failure> {
         let scope = match (decision.approve, decision.scope()) {
             (false, _) => None,
             (true, ApprovalScope::Unspecified) => Some(ApprovalScope::Once),
             (true, scope) => Some(scope),
         };
+        if let (By::Client(_), Some(ApprovalScope::Command)) = (by, scope) {
+            let what = "for all agents a person approves at a terminal only";
+            return Err(
+                Failure::new(Reason::DeniedByPolicy, what).with(key::HINT, elsewhere(&decision.id))
+            );
+        }
         let now = self.0.clock.now();
         let mut state = self.lock();
         state.forget(now);
@@ -340,7 +348,7 @@ impl Approvals {
                         approve,
                         scope: ApprovalScope::Once.into(),
                     };
-                    let _ = self.decide(&By::Person, &decision); // answered elsewhere meanwhile
+                    let _ = self.decide(By::Person, &decision); // answered elsewhere meanwhile
                 }
                 Ok(None) => {}
                 Err(error) => debug!(%error, "not asked on the desktop"),
@@ -422,7 +430,7 @@ fn body(shown: &v1::Approval) -> String {
     };
     format!(
         "{}{detail}\nOr: awsso approvals approve {}",
-        shown.argv.join(" "),
+        approval::command(shown),
         shown.id
     )
 }
@@ -433,8 +441,16 @@ fn required(shown: &v1::Approval) -> Failure {
         .with(key::APPROVAL, id)
         .with(
             key::HINT,
-            format!("a person runs: awsso approvals approve {id}; then the same request again is carried out"),
+            format!(
+                "{}; then the same request again is carried out",
+                elsewhere(id)
+            ),
         )
+}
+
+/// How a person answers without the agent's window.
+pub(super) fn elsewhere(id: &str) -> String {
+    format!("a person runs: awsso approvals approve {id}")
 }
 
 fn refused() -> Failure {

@@ -8,9 +8,10 @@ mod agents;
 use std::path::Path;
 
 use super::{
-    action::{Action, Class, Objection, Operation, Tags, holds_reference},
+    action::{Action, Class, Objection, Operation, holds_reference},
     commands::{self, Command, Fact},
     folder::Folder,
+    instances::Instances,
     transfer,
 };
 
@@ -47,10 +48,12 @@ pub const WITHOUT_VALUE: &[&str] = &[
 pub fn action(words: &[String], folder: Option<&Folder>, directory: &Path) -> Action {
     let line = Line::read(words);
     let mut action = line.action();
+    action.instances = Instances::of_words(words, action.operations[0].name());
     action.region = line.region().map(str::to_owned);
     if words.iter().any(|word| holds_reference(word)) {
         action.class = Class::Credentials;
     }
+    action.local_files = !matches!(line.local_files(), Ok(files) if files.is_empty());
     action.objection = line.objection(folder, directory).err().map(Objection);
     action
 }
@@ -160,14 +163,7 @@ impl<'a> Line<'a> {
         if does.is_empty() {
             does.push(Operation(names));
         }
-        let mut action = Action::new(class, does);
-        if matches!(
-            action.operations[0].name(),
-            "ssm:SendCommand" | "ssm:StartSession"
-        ) {
-            action.tags = Tags::Some(Vec::new());
-        }
-        action
+        Action::new(class, does)
     }
 
     /// `aws help`, `aws ec2 help`, `aws ec2 describe-instances help`, `aws --version`

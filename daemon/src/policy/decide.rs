@@ -5,8 +5,9 @@
 
 use super::{
     Principal,
-    action::{Action, Class, Operation, Tags},
-    rules::{Effect, Pattern, Preset, Rule, Rules, TagPattern, Who},
+    action::{Action, Class, Operation},
+    instances::Seen,
+    rules::{Effect, Pattern, Preset, Rule, Rules, Who},
 };
 
 /// Where it is to be done, and as what.
@@ -18,6 +19,8 @@ pub struct Place<'a> {
     pub account_name: &'a str,
     pub role: &'a str,
     pub region: &'a str,
+    /// Of the instances that the action names; `None`: nobody has looked.
+    pub instances: Option<&'a Seen>,
 }
 
 /// What is to be done with a request, and why.
@@ -69,7 +72,7 @@ impl std::fmt::Display for By {
 
 /// How a rule fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fit {
+pub(super) enum Fit {
     No,
     Maybe,
     Yes,
@@ -94,26 +97,68 @@ pub fn decide(principal: Principal, action: &Action, place: &Place<'_>, rules: &
         region: action.region.as_deref().unwrap_or(place.region),
         ..*place
     };
+    let (mut decision, doubted) = first_that_fits(principal, action, &place, rules);
+    if doubted && let Some(doubt) = action.instances.doubt(place.instances) {
+        decision.why = format!("{}; {doubt}", decision.why);
+    }
+    decision
+}
+
+/// Whether the tags of instances may make a difference: they are looked up only
+/// where the rules do not decide without them.
+pub fn turns_on_tags(
+    principal: Principal,
+    action: &Action,
+    place: &Place<'_>,
+    rules: &Rules,
+) -> bool {
+    let place = Place {
+        region: action.region.as_deref().unwrap_or(place.region),
+        instances: None,
+        ..*place
+    };
+    for rule in &rules.rules {
+        let fit = fit(rule, principal, action, &place);
+        match (fit, rule.effect) {
+            (Fit::Maybe, _) if tags_fit(rule, action, &place) == Fit::Maybe => return true,
+            (Fit::Yes, _) | (Fit::Maybe, Effect::Deny) => return false,
+            (Fit::No, _) | (Fit::Maybe, Effect::Allow | Effect::Ask) => {}
+        }
+    }
+    false
+}
+
+/// What the rules and the preset say, and whether tags that are not known had a part in it.
+fn first_that_fits(
+    principal: Principal,
+    action: &Action,
+    place: &Place<'_>,
+    rules: &Rules,
+) -> (Decision, bool) {
     // The strictest of the rules that may fit.
     let mut held: Option<(usize, &Rule)> = None;
+    let mut doubted = false;
     for (at, rule) in rules.rules.iter().enumerate() {
-        match (fit(rule, principal, action, &place), rule.effect) {
+        let fit = fit(rule, principal, action, place);
+        doubted |= fit == Fit::Maybe && tags_fit(rule, action, place) == Fit::Maybe;
+        match (fit, rule.effect) {
             (Fit::No, _) | (Fit::Maybe, Effect::Allow) => {}
             (Fit::Maybe, Effect::Ask) => held = held.or(Some((at, rule))),
-            (Fit::Maybe, Effect::Deny) => return by_rule(at, rule, action, &place),
+            (Fit::Maybe, Effect::Deny) => return (by_rule(at, rule, action, place), doubted),
             (Fit::Yes, effect) => {
                 let (at, rule) = held
                     .filter(|(_, held)| held.effect > effect)
                     .unwrap_or((at, rule));
-                return by_rule(at, rule, action, &place);
+                return (by_rule(at, rule, action, place), doubted);
             }
         }
     }
     let preset = by_preset(principal, action, rules.preset);
-    match held {
-        Some((at, rule)) if rule.effect > preset.effect => by_rule(at, rule, action, &place),
+    let decision = match held {
+        Some((at, rule)) if rule.effect > preset.effect => by_rule(at, rule, action, place),
         _ => preset,
-    }
+    };
+    (decision, doubted)
 }
 
 fn fit(rule: &Rule, principal: Principal, action: &Action, place: &Place<'_>) -> Fit {
@@ -135,7 +180,7 @@ fn fit(rule: &Rule, principal: Principal, action: &Action, place: &Place<'_>) ->
             })
         },
         &|| actions_fit(&rule.action, &action.operations),
-        &|| any(&rule.instance_tag, |tag| tag_fits(tag, &action.tags)),
+        &|| tags_fit(rule, action, place),
     ];
     let mut fit = who;
     for question in questions {
@@ -196,22 +241,8 @@ fn actions_fit(patterns: &[Pattern], operations: &[Operation]) -> Fit {
     }
 }
 
-fn tag_fits(asked: &TagPattern, tags: &Tags) -> Fit {
-    let Tags::Some(known) = tags else {
-        return Fit::No;
-    };
-    let Some((_, values)) = known.iter().find(|(key, _)| *key == asked.key) else {
-        return Fit::Maybe;
-    };
-    match values
-        .iter()
-        .filter(|value| asked.value.matches(value))
-        .count()
-    {
-        0 => Fit::No,
-        count if count == values.len() => Fit::Yes,
-        _ => Fit::Maybe,
-    }
+fn tags_fit(rule: &Rule, action: &Action, place: &Place<'_>) -> Fit {
+    action.instances.fit(&rule.instance_tag, place.instances)
 }
 
 fn by_rule(at: usize, rule: &Rule, action: &Action, place: &Place<'_>) -> Decision {

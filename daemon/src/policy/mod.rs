@@ -11,8 +11,11 @@ mod aws_cli;
 mod commands;
 mod decide;
 mod folder;
+mod instances;
 mod lineage;
+mod reading;
 pub mod redact;
+mod relay;
 mod rules;
 mod transfer;
 mod verdict;
@@ -29,12 +32,14 @@ pub use action::Action;
 use action::Objection;
 pub use approvals::{Approvals, Asker, By, Work as Asked};
 pub use audit::{Audit, How, Note};
-pub use decide::{Decision, Place, decide};
+pub use decide::{Decision, Place, decide, turns_on_tags};
+pub use instances::{Instances, Seen, Tags, is_id};
 pub use lineage::Agents;
 pub use redact::{Known, Redactor};
+pub use relay::Relay;
 #[cfg(test)]
 pub use rules::Preset;
-pub use rules::Rules;
+pub use rules::{AgentSession, Rules};
 pub use verdict::Verdict;
 
 use crate::{
@@ -110,6 +115,14 @@ pub fn role_for(
             let rules = &files.settings.policy.rules;
             rules.agent_role(account, account_name).map(str::to_owned)
         }
+    }
+}
+
+/// What somebody goes on to from the role that they have.
+pub fn session_of(principal: Principal, files: &Files) -> Option<&AgentSession> {
+    match principal {
+        Principal::Person => None,
+        Principal::Agent => files.settings.policy.rules.agent_session.as_ref(),
     }
 }
 

@@ -1,22 +1,43 @@
 //! `[policy]` in `config.toml`: a preset, and before it rules, of which the
 //! first that fits decides. What a rule leaves out, it does not ask about.
 
+mod agent_session;
 mod file;
 
 use awsso_proto::v1;
 use serde::Deserialize;
 
+pub use agent_session::AgentSession;
+
 use super::{action::Class, folder::Folder};
 
-/// `[policy]`, checked. By default: `guarded`, and no rules.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// `[policy]`, checked. By default: `guarded`, no rules, and a person may be
+/// asked in the agent's own window.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     pub preset: Preset,
     pub rules: Vec<Rule>,
     /// The role of agents, by account; the longest pattern counts.
     pub agent_roles: Vec<(Pattern, String)>,
+    /// What agents go on to from there.
+    pub agent_session: Option<AgentSession>,
     /// Where agents may have files.
     pub agent_folder: Option<Folder>,
+    /// Whether a shim may pass on what its client's person answered.
+    pub elicitation: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            preset: Preset::default(),
+            rules: Vec::new(),
+            agent_roles: Vec::new(),
+            agent_session: None,
+            agent_folder: None,
+            elicitation: true,
+        }
+    }
 }
 
 /// What is decided for agents where no rule does.

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
 use crate::{
     jobs::{self, Planned, Target},
-    policy::{Action, Asked, By, Principal},
+    policy::{Action, Asked, By, Principal, Relay, Rules},
 };
 
 #[tonic::async_trait]
@@ -58,28 +58,54 @@ impl Service for Services {
         &self,
         request: Request<DecideApprovalRequest>,
     ) -> Result<Response<DecideApprovalResponse>, Status> {
-        let (principal, _) = self.admit(&request)?;
+        let (principal, files) = self.admit(&request)?;
         let caller = Caller::of(&request);
-        let asker = caller.asker();
-        let by = match principal {
-            Principal::Agent => By::Client(&asker),
-            Principal::Person => By::Person,
-        };
-        let behind = caller.pid().and_then(|pid| self.agents.behind(pid));
-        if let (Principal::Person, Some(host)) = (principal, behind) {
-            let what = format!(
-                "this was started by process {host}, which also runs an agent: an agent cannot approve what it asks for"
-            );
-            return Err(Failure::new(Reason::DeniedByPolicy, what)
-                .with(key::HINT, "use a terminal of its own")
-                .into());
+        let decision = request.get_ref();
+        match principal {
+            Principal::Person => {
+                self.check_person(&caller)?;
+                self.approvals.decide(By::Person, decision)?;
+            }
+            Principal::Agent => {
+                let relay = self.relay(&caller);
+                relay.check(&files.settings.policy.rules, &decision.id)?;
+                let asker = caller.asker();
+                self.approvals.decide(By::Client(&asker), decision)?;
+            }
         }
-        self.approvals.decide(&by, request.get_ref())?;
         Ok(Response::new(DecideApprovalResponse {}))
     }
 }
 
 impl Services {
+    /// An agent with a shell of its own can say that it is a person.
+    fn check_person(&self, caller: &Caller) -> Result<(), Failure> {
+        let Some(host) = caller.pid().and_then(|pid| self.agents.behind(pid)) else {
+            return Ok(());
+        };
+        let what = format!(
+            "this was started by process {host}, which also runs an agent: an agent cannot approve what it asks for"
+        );
+        let failure = Failure::new(Reason::DeniedByPolicy, what);
+        Err(failure.with(key::HINT, "use a terminal of its own"))
+    }
+
+    /// Who would pass on what a client's person answers.
+    fn relay(&self, caller: &Caller) -> Relay {
+        Relay::of(caller.pid(), caller.can_elicit(), &self.agents)
+    }
+
+    /// Tells one that may ask its own person so.
+    pub(super) fn relayed(&self, failure: Failure, caller: &Caller, rules: &Rules) -> Failure {
+        let id = failure.metadata.get(key::APPROVAL);
+        let may = id.is_some_and(|id| self.relay(caller).check(rules, id).is_ok());
+        if may {
+            failure.with(key::MAY_RELAY, "true")
+        } else {
+            failure
+        }
+    }
+
     /// A person knows accounts by their names.
     pub(super) async fn name_accounts(&self, planned: &mut [Planned]) {
         for target in planned.iter_mut().filter_map(|it| it.target.as_mut().ok()) {

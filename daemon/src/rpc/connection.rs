@@ -11,7 +11,7 @@ use std::{
 use awsso_proto::{
     audit::Who,
     ipc::{Conn, Peer},
-    v1::ClientKind,
+    v1::{ClientKind, HelloRequest},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -37,11 +37,19 @@ pub struct Accepted {
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     peer: Option<Peer>,
-    hello: Arc<OnceLock<(ClientKind, String)>>,
+    hello: Arc<OnceLock<Hello>>,
     /// Lives as long as the connection.
     here: Arc<()>,
     /// The peer's program, once it was asked for.
     program: Arc<OnceLock<String>>,
+}
+
+/// What a connection said of itself.
+#[derive(Debug)]
+struct Hello {
+    kind: ClientKind,
+    name: String,
+    form_elicitation: bool,
 }
 
 impl Accepted {
@@ -75,13 +83,24 @@ impl Caller {
     }
 
     /// The first word counts: a connection cannot become somebody else.
-    pub fn introduce(&self, kind: ClientKind, name: &str) {
-        let _ = self.hello.set((kind, name.chars().take(100).collect())); // said before
+    pub fn introduce(&self, hello: &HelloRequest) {
+        let hello = Hello {
+            kind: hello.kind(),
+            name: hello.client_name.chars().take(100).collect(),
+            form_elicitation: hello.form_elicitation,
+        };
+        let _ = self.hello.set(hello); // said before
     }
 
     pub fn kind(&self) -> ClientKind {
         let hello = self.hello.get();
-        hello.map_or(ClientKind::Unspecified, |hello| hello.0)
+        hello.map_or(ClientKind::Unspecified, |hello| hello.kind)
+    }
+
+    /// A shim whose client can put a form before its person.
+    pub fn can_elicit(&self) -> bool {
+        let hello = self.hello.get();
+        hello.is_some_and(|it| it.kind == ClientKind::Shim && it.form_elicitation)
     }
 
     pub fn principal(&self) -> Principal {
@@ -89,7 +108,7 @@ impl Caller {
     }
 
     pub fn name(&self) -> &str {
-        self.hello.get().map_or("", |hello| &hello.1)
+        self.hello.get().map_or("", |hello| &hello.name)
     }
 
     /// Who asks for an approval over this connection.

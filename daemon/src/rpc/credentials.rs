@@ -139,7 +139,7 @@ impl Services {
         let target = self.target(files, Principal::Person, target).await?;
         let rules = &files.settings.policy.rules;
         let action = Action::hold_credentials();
-        Verdict::of(Principal::Person, &action, [place(&target)], rules).permit(false)?;
+        Verdict::of(Principal::Person, &action, [place(&target, None)], rules).permit(false)?;
         Ok(target)
     }
 }

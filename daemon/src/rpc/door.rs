@@ -8,7 +8,10 @@ use std::{
 };
 
 use awsso_proto::{Failure, HELLO};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http_body::Frame;
+use http_body_util::BodyExt as _;
 use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -62,9 +65,10 @@ impl<S, B> Service<http::Request<Body>> for Behind<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<B>>,
     S::Future: Send + 'static,
-    B: Default,
+    B: http_body::Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Response = S::Response;
+    type Response = http::Response<Body>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -111,7 +115,10 @@ where
                 if let Some(hello) = hello {
                     response.headers_mut().insert(HELLO, hello);
                 }
-                Ok(response)
+                Ok(match principal {
+                    Principal::Agent => response.map(|body| late_errors_masked(body, redactor)),
+                    Principal::Person => response.map(Body::new),
+                })
             })
             .boxed()
     }
@@ -135,6 +142,28 @@ fn how(verb: &str, principal: Principal) -> How {
     }
 }
 
+/// An error that ends a stream comes after what was answered.
+fn late_errors_masked<B>(body: B, redactor: Redactor) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Body::new(body.map_frame(move |frame| {
+        let mut trailers = match frame.into_trailers() {
+            Ok(trailers) => trailers,
+            Err(data) => return data,
+        };
+        let status = Status::from_header_map(&trailers);
+        if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
+            let shown = Status::from(masked(Failure::from(status), &redactor));
+            // Nothing of what was there stays; a status that cannot be told is none.
+            trailers = http::HeaderMap::new();
+            let _ = shown.add_header(&mut trailers);
+        }
+        Frame::trailers(trailers)
+    }))
+}
+
 /// AWS and programs have a say in what went wrong.
 fn masked(mut failure: Failure, redactor: &Redactor) -> Failure {
     failure.message = redactor.text(&failure.message);
@@ -146,7 +175,48 @@ fn masked(mut failure: Failure, redactor: &Redactor) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use awsso_proto::{Reason, error::key};
+    use http_body_util::StreamBody;
+
     use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn an_error_that_ends_a_stream_is_masked_for_an_agent() {
+        let redactor = Redactor::new(Clock::system());
+        let secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0";
+        let _known = redactor.know(&[secret], None);
+        let failure = Failure::new(Reason::Internal, format!("it said {secret}"))
+            .with(key::HINT, format!("not {secret}"))
+            .retry_after(Some(Duration::from_secs(3)));
+        let mut trailers = http::HeaderMap::new();
+        Status::from(failure).add_header(&mut trailers).unwrap();
+        let frames = [
+            Frame::data(Bytes::from_static(b"first")),
+            Frame::trailers(trailers),
+        ];
+        let frames = frames.map(Ok::<_, std::convert::Infallible>);
+        let body = StreamBody::new(tokio_stream::iter(frames));
+        let seen = late_errors_masked(body, redactor).collect().await.unwrap();
+        let shown = seen.trailers().unwrap();
+        let text = format!("{shown:?}");
+        let status = Status::from_header_map(shown).unwrap();
+        assert!(
+            !text.contains(secret) && !status.message().contains(secret),
+            "{text}"
+        );
+        let shown = Failure::from(status);
+        assert_eq!(shown.reason, Reason::Internal);
+        assert_eq!(
+            shown.message,
+            format!("it said {}", "*".repeat(secret.len()))
+        );
+        assert_eq!(shown.retry_after, Some(Duration::from_secs(3)));
+        assert!(!shown.metadata[key::HINT].contains(secret));
+        assert_eq!(seen.to_bytes(), "first");
+    }
 
     #[test]
     fn what_is_done_is_recorded_and_what_is_only_asked_is_not() {

@@ -42,7 +42,7 @@ impl Welcome {
     }
 
     pub fn meet(&self, caller: &Caller, hello: &HelloRequest) -> HelloResponse {
-        caller.introduce(hello.kind(), &hello.client_name);
+        caller.introduce(hello);
         if let (Principal::Agent, Some(pid)) = (caller.principal(), caller.pid()) {
             self.agents.met(pid);
         }

@@ -35,7 +35,6 @@ impl Service for Services {
         request: Request<StartJobRequest>,
     ) -> Result<Response<StartJobResponse>, Status> {
         let caller = Caller::of(&request);
-        let (caller, asker) = (caller.kind(), caller.asker());
         let note = Self::note(&request);
         if let Some(work) = &request.get_ref().work {
             note.command(work);
@@ -48,6 +47,9 @@ impl Service for Services {
         let action = policy::action_of(&work, rules, &self.config.environment)?;
         if principal == Principal::Agent {
             action.check_for_agents()?;
+        }
+        if request.read_only {
+            action.check_reads_only()?;
         }
         let bounds = Bounds {
             time: request.time_limit.map(duration).transpose()?,
@@ -69,16 +71,24 @@ impl Service for Services {
             vec![Planned::new(target)]
         };
         let targets = planned.iter().filter_map(|it| it.target.as_ref().ok());
-        let verdict = Verdict::of(principal, &action, targets.map(place), rules);
+        let targets: Vec<_> = targets.collect();
+        let seen = self.seen(principal, &action, &targets, rules).await?;
+        let places = targets
+            .iter()
+            .zip(&seen)
+            .map(|(target, seen)| place(target, seen.as_ref()));
+        let verdict = Verdict::of(principal, &action, places, rules);
         match verdict {
             Verdict::Ask(asking) if !request.dry_run => {
                 note.decided("ask", &asking.why);
                 let wait = request.approval_wait.map(duration).transpose()?;
                 self.name_accounts(&mut planned).await;
                 let shown = asked(&work, &action, &planned, bounds.time);
-                self.approvals
-                    .clear(&asker, shown, &asking.why, wait.unwrap_or_default())
-                    .await?;
+                let (asker, patience) = (caller.asker(), wait.unwrap_or_default());
+                let cleared = self.approvals.clear(&asker, shown, &asking.why, patience);
+                cleared
+                    .await
+                    .map_err(|failure| self.relayed(failure, &caller, rules))?;
                 note.decided("allow", "a person approved it");
             }
             verdict => verdict.permit(request.dry_run)?,
@@ -87,11 +97,13 @@ impl Service for Services {
             (Work::AwsCli(work), true) => self.jobs.plan_aws_cli(&planned, work)?,
             (Work::Ssm(work), true) => self.jobs.plan_ssm(planned, work, bounds).await?,
             (Work::AwsCli(work), false) => {
-                let job = self.jobs.start_aws_cli(planned, work, bounds, caller);
+                let job = self
+                    .jobs
+                    .start_aws_cli(planned, work, bounds, caller.kind());
                 job.await?.snapshot()
             }
             (Work::Ssm(work), false) => {
-                let job = self.jobs.start_ssm(planned, work, bounds, caller);
+                let job = self.jobs.start_ssm(planned, work, bounds, caller.kind());
                 job.await?.snapshot()
             }
         };

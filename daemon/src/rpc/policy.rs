@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::Services;
 use crate::{
     jobs::Target,
-    policy::{self, Place, Principal},
+    policy::{self, Action, Place, Principal, Rules, Seen},
 };
 
 #[tonic::async_trait]
@@ -36,7 +36,11 @@ impl Service for Services {
         let action = policy::action_of(&work, rules, &self.config.environment)?;
         let target = self.target(&files, principal, request.target).await?;
         let decision = match policy::admit(principal, &files) {
-            Ok(()) => policy::decide(principal, &action, &place(&target), rules),
+            Ok(()) => {
+                let seen = self.seen(principal, &action, &[&target], rules).await?;
+                let seen = seen.first().and_then(Option::as_ref);
+                policy::decide(principal, &action, &place(&target, seen), rules)
+            }
             Err(failure) => policy::Decision::mistake(failure.message),
         };
         Ok(Response::new(ExplainResponse {
@@ -58,13 +62,35 @@ impl Service for Services {
     }
 }
 
-/// A target as rules see it.
-pub fn place(target: &Target) -> Place<'_> {
+impl Services {
+    /// For each target what rules ask about the instances that the action names.
+    pub(super) async fn seen(
+        &self,
+        principal: Principal,
+        action: &Action,
+        targets: &[&Target],
+        rules: &Rules,
+    ) -> Result<Vec<Option<Seen>>, Failure> {
+        let asks = |target: &&&Target| {
+            policy::turns_on_tags(principal, action, &place(target, None), rules)
+        };
+        let asked: Vec<&Target> = targets.iter().filter(asks).copied().collect();
+        let mut seen = self.instance_tags.of(action, &asked).await?.into_iter();
+        let seen = targets
+            .iter()
+            .map(|target| if asks(&target) { seen.next() } else { None });
+        Ok(seen.collect())
+    }
+}
+
+/// A target as rules see it, with what was found out about the instances there.
+pub fn place<'a>(target: &'a Target, instances: Option<&'a Seen>) -> Place<'a> {
     Place {
         session: target.session.name(),
         account: &target.role.account,
         account_name: &target.account_name,
         role: &target.role.name,
         region: &target.region,
+        instances,
     }
 }

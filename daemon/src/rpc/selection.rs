@@ -15,7 +15,7 @@ use awsso_proto::{
 
 use super::{
     Services,
-    target::{LONGEST_CHAIN, missing},
+    target::{LONGEST_CHAIN, held, missing},
 };
 use crate::{
     accounts::{
@@ -81,6 +81,7 @@ impl Services {
                 },
             };
             let role = self.role(files, &session, &account, roles).await;
+            let role = role.map(|role| held(principal, files, &session, role));
             for region in &regions {
                 planned.push(plan(&session, &account, role.clone(), region));
             }

@@ -68,8 +68,8 @@ impl Services {
             role.name = name;
         }
         Ok(Target {
+            role: held(principal, files, &session, role),
             session,
-            role,
             account_name,
             region,
         })
@@ -190,6 +190,27 @@ impl Services {
         let _ = listing.wait_for(|l| l.all_accounts || l.is_final()).await;
         let listing = Arc::clone(&listing.borrow());
         listing.account(&account.id).cloned().unwrap_or(account)
+    }
+}
+
+/// The role that work is done as: from the one that it has, an agent goes on to
+/// the one that it is held to.
+pub(super) fn held(principal: Principal, files: &Files, session: &Session, role: Role) -> Role {
+    let Some(held) = policy::session_of(principal, files) else {
+        return role;
+    };
+    Role {
+        account: role.account.clone(),
+        name: held.role_name().to_owned(),
+        assumed: Some(Arc::new(Assumed {
+            arn: held.role_arn(&role.account, &session.spec().region),
+            source: role,
+            session_name: None,
+            external_id: None,
+            seconds: None,
+            policy: held.policy.clone(),
+            policy_arns: held.policy_arns.clone(),
+        })),
     }
 }
 

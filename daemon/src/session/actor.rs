@@ -2,10 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use awsso_proto::{Failure, Reason};
+use futures_util::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -17,7 +20,7 @@ use tracing::{info, warn};
 use super::{
     Ask, Command, Ticket,
     aws_cache::AwsCache,
-    event::{Effect, Event, Started},
+    event::{Effect, Event, LoginAnswer, RenewAnswer, Started},
     oidc::Oidc,
     state::Machine,
     store::{Record, Store},
@@ -232,21 +235,24 @@ impl Actor {
         match effect {
             Effect::StartInBrowser { attempt } => {
                 self.tasks.spawn(async move {
-                    let started = oidc.start_in_browser(&limiter).await;
+                    let started = oidc.start_in_browser(&limiter);
+                    let started = guarded(started, Err).await;
                     let result = started.map(Started::Browser);
                     Event::LoginStarted { attempt, result }
                 });
             }
             Effect::StartOnDevice { attempt, cached } => {
                 self.tasks.spawn(async move {
-                    let started = oidc.start_on_a_device(&limiter, cached).await;
+                    let started = oidc.start_on_a_device(&limiter, cached);
+                    let started = guarded(started, Err).await;
                     let result = started.map(|(client, grant)| Started::Device(client, grant));
                     Event::LoginStarted { attempt, result }
                 });
             }
             Effect::AwaitBrowser { attempt, grant } => {
                 let task = self.tasks.spawn(async move {
-                    let answer = oidc.finish_in_browser(&grant).await;
+                    let answer = oidc.finish_in_browser(&grant);
+                    let answer = guarded(answer, LoginAnswer::Failed).await;
                     Event::Answered { attempt, answer }
                 });
                 self.browser = Some((attempt, task));
@@ -257,7 +263,8 @@ impl Actor {
                 grant,
             } => {
                 self.tasks.spawn(async move {
-                    let answer = oidc.poll(&registration, &grant).await;
+                    let answer = oidc.poll(&registration, &grant);
+                    let answer = guarded(answer, LoginAnswer::Failed).await;
                     Event::Answered { attempt, answer }
                 });
             }
@@ -267,7 +274,9 @@ impl Actor {
                 token,
             } => {
                 self.tasks.spawn(async move {
-                    let answer = oidc.renew(&registration, &token).await;
+                    let answer = oidc.renew(&registration, &token);
+                    let not_now = |failure: Failure| RenewAnswer::NotNow(failure.message);
+                    let answer = guarded(answer, not_now).await;
                     Event::Renewed { generation, answer }
                 });
             }
@@ -351,6 +360,15 @@ impl Actor {
             Event::Tick
         });
     }
+}
+
+/// A call that panics has failed: whoever waits for it must not wait for ever.
+async fn guarded<T>(call: impl Future<Output = T>, failed: impl FnOnce(Failure) -> T) -> T {
+    let outcome = AssertUnwindSafe(call).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        let message = "an error in awsso itself ended the call; awsso daemon logs has more";
+        failed(Failure::new(Reason::Internal, message))
+    })
 }
 
 /// `docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_Logout.html`

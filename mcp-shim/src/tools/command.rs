@@ -1,4 +1,4 @@
-//! What both command tools share: where a command runs, for how long, and how
+//! What the command tools share: where a command runs, for how long, and how
 //! much of what it prints is shown.
 
 use std::time::Duration;
@@ -110,9 +110,19 @@ pub(super) struct CommandArgs {
     timeout_seconds: Option<u64>,
     wait_seconds: Option<u64>,
     max_chars: Option<usize>,
+    #[serde(skip)]
+    read_only: bool,
 }
 
 impl CommandArgs {
+    /// The daemon is to refuse what does not only read.
+    pub(super) fn only_reading(self) -> Self {
+        Self {
+            read_only: true,
+            ..self
+        }
+    }
+
     /// Runs the work where it shall run, and lays out what came of it.
     pub(super) async fn run(
         self,
@@ -142,6 +152,7 @@ impl CommandArgs {
         let mut request = StartJobRequest {
             work: Some(work),
             time_limit,
+            read_only: self.read_only,
             ..StartJobRequest::default()
         };
         if several {

@@ -21,14 +21,22 @@ pub(super) const NAME: &str = "aws_sso_exec_command";
 
 const DESCRIPTION: &str = "\
 Runs one AWS CLI command in an AWS account with a role of the signed-in person, and returns what it \
-prints. The command starts with `aws` and runs without a shell: no pipes, redirections or variables; use \
+prints. For what only reads use aws_sso_read_command. The command starts with `aws` and runs without a shell: no pipes, redirections or variables; use \
 --query, --max-items or filter (jq) instead. Quote as in a POSIX shell, or give args. Temporary credentials are \
 supplied; never add --profile. With accounts, roles or regions it runs in all of them at once and answers with \
-one table. Prefer a read-only role for reading. Ask the person before a command that changes or deletes \
+one table. Ask the person before a command that changes or deletes \
 something. What takes longer than waitSeconds goes on: pass its jobId to aws_sso_job. The last line tells the \
 exit code and the outputId, with which aws_sso_output reads a cut output on; both ids are kept for days.";
 
 pub(super) fn tool() -> Tool {
+    Tool::new(NAME, DESCRIPTION, Arc::new(input()))
+        .with_title("Run an AWS CLI command")
+        .with_annotations(command::annotations())
+        .with_meta(super::long_answers(super::always_loaded()))
+}
+
+/// The schema of the arguments.
+pub(super) fn input() -> JsonObject {
     let mut properties = command::properties();
     properties["command"] = json!({
         "type": "string",
@@ -39,20 +47,16 @@ pub(super) fn tool() -> Tool {
         "Instead of command: its words, not quoted, for example [\"s3\", \"ls\", \"s3://my bucket\"].",
     );
     reshape::add_properties(&mut properties);
-    let schema = arguments::schema(properties, &[]);
-    Tool::new(NAME, DESCRIPTION, Arc::new(schema))
-        .with_title("Run an AWS CLI command")
-        .with_annotations(command::annotations())
-        .with_meta(super::long_answers(super::always_loaded()))
+    arguments::schema(properties, &[])
 }
 
 #[derive(Debug, Deserialize)]
-struct Args {
+pub(super) struct Args {
     command: Option<String>,
     #[serde(rename = "args")]
     words: Option<Vec<String>>,
     #[serde(flatten)]
-    run: CommandArgs,
+    pub(super) run: CommandArgs,
     #[serde(flatten)]
     reshape: Reshape,
 }
@@ -63,12 +67,18 @@ pub(super) async fn call(
     arguments: JsonObject,
 ) -> Result<CallToolResult, Failure> {
     let args: Args = arguments::read(schema, arguments)?;
-    let work = Work::AwsCli(AwsCliWork {
-        command: command_line(args.command, args.words)?,
-        working_directory: call.context().working_directory.clone(),
-        environment: call.context().environment.clone(),
-    });
-    args.run.run(call, work, &args.reshape).await
+    args.run(call).await
+}
+
+impl Args {
+    pub(super) async fn run(self, call: &Call<'_>) -> Result<CallToolResult, Failure> {
+        let work = Work::AwsCli(AwsCliWork {
+            command: command_line(self.command, self.words)?,
+            working_directory: call.context().working_directory.clone(),
+            environment: call.context().environment.clone(),
+        });
+        self.run.run(call, work, &self.reshape).await
+    }
 }
 
 fn command_line(command: Option<String>, args: Option<Vec<String>>) -> Result<String, Failure> {

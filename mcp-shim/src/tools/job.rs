@@ -18,8 +18,7 @@ const DESCRIPTION: &str = "\
 Tells of a command that goes on after its call has answered. action get answers at once, wait answers when \
 it has ended or after waitSeconds, cancel ends it: the AWS CLI's processes here, the command on the \
 instances there. Of a running command the latest output is shown, of an ended one the beginning. jobIds come \
-from the last line of aws_sso_exec_command and aws_sso_ec2_exec_command and are good for days; a job outlives \
-this server.";
+from the last line of a command's answer and are good for days; a job outlives this server.";
 
 /// How long the end of a cancelled job may take to come.
 const ENDING: u64 = 10;

@@ -24,7 +24,10 @@ use super::prompt::{self, Prompt};
 use crate::{
     answer, arguments,
     call::Call,
-    elicit::{self, Asked, Way},
+    elicit::{
+        self, Way,
+        link::{self, Asked},
+    },
     job,
 };
 
@@ -125,8 +128,8 @@ pub(super) async fn call(
             LoginFlow::Device.into()
         },
         // Whoever comes again wants the login that was begun.
-        force: args.force && call.round().is_none(),
-        only_join: call.round().is_some(),
+        force: args.force && call.login_round().is_none(),
+        only_join: call.login_round().is_some(),
         can_open_browser: launch && browser.is_here(),
     };
     let mut login = match Login::begin(call, request).await? {
@@ -134,11 +137,11 @@ pub(super) async fn call(
         Begun::Prompted(login) => login,
     };
     // A person who names a way gets that one.
-    let way = Way::of(call).filter(|_| args.launch_browser.is_none());
+    let way = Way::of_links(call.request()).filter(|_| args.launch_browser.is_none());
     let wait = args.wait_seconds.map(Duration::from_secs);
     if let Some(way) = way {
         let patience = wait.unwrap_or(elicit::ROUND);
-        match elicit::show(call, way, &mut login, patience).await? {
+        match link::show(call, way, &mut login, patience).await? {
             Asked::Again(again) => return Ok(again.into()),
             Asked::Done(done) => return Ok(logged_in(&done, false).into()),
             Asked::Pending(prompt) => return Ok(pending(&prompt, Page::Shown).into()),
@@ -170,7 +173,7 @@ pub(super) async fn on_the_way(
     let session = arguments.get("session").and_then(Value::as_str);
     let request = LoginRequest {
         session: Some(call.context().session(session.map(str::to_owned))),
-        only_join: call.round().is_some(),
+        only_join: call.login_round().is_some(),
         can_open_browser: Browser::find().is_here(),
         ..LoginRequest::default()
     };
@@ -178,7 +181,7 @@ pub(super) async fn on_the_way(
         Begun::Valid(_) => return Ok(None),
         Begun::Prompted(login) => login,
     };
-    let prompt = match elicit::show(call, Way::Answer, &mut login, elicit::ROUND).await? {
+    let prompt = match link::show(call, Way::Answer, &mut login, elicit::ROUND).await? {
         Asked::Again(again) => return Ok(Some(again)),
         Asked::Done(_) => return Ok(None),
         Asked::Pending(prompt) | Asked::Declined(prompt) | Asked::Nobody(prompt) => prompt,

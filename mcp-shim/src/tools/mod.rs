@@ -9,6 +9,7 @@ mod logout;
 mod ls_accounts;
 mod output;
 mod prompt;
+mod read_command;
 mod reshape;
 mod status;
 
@@ -16,7 +17,10 @@ use awsso_proto::{Failure, Reason, error::key};
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, MetaObject, Tool};
 use serde_json::{Value, json};
 
-use crate::{call::Call, elicit};
+use crate::{
+    call::Call,
+    elicit::{Way, form},
+};
 
 pub(crate) use command::MOST_CHARS;
 pub(crate) use job::NAME as JOB;
@@ -30,6 +34,7 @@ pub(crate) fn list() -> Vec<Tool> {
         login::tool(),
         status::tool(),
         ls_accounts::tool(),
+        read_command::tool(),
         exec_command::tool(),
         ec2_exec_command::tool(),
         job::tool(),
@@ -48,18 +53,37 @@ pub(crate) async fn call(
     if tool.name == login::NAME {
         return login::call(call, &tool.input_schema, arguments).await;
     }
-    let can_ask = elicit::Way::of(call) == Some(elicit::Way::Answer);
-    if call.round().is_none() || !can_ask {
-        let answered = run(call, tool, arguments.clone()).await;
-        match answered {
-            Err(failure) if can_ask && needs_login(&failure) => {}
-            answered => return answered.map(Into::into),
+    let can_show = Way::of_links(call.request()) == Some(Way::Answer);
+    if call.login_round().is_none() || !can_show {
+        match approved(call, tool, &arguments).await {
+            Err(failure) if can_show && needs_login(&failure) => {}
+            answered => return answered,
         }
     }
     match login::on_the_way(call, &arguments).await? {
         Some(again) => Ok(again.into()),
-        None => run(call, tool, arguments).await.map(Into::into),
+        None => approved(call, tool, &arguments).await,
     }
+}
+
+/// Calls a tool. Where a person must approve it and the client can ask its own, that
+/// is what it is asked to do, and the tool goes on after the answer, whoever gave it.
+async fn approved(
+    call: &Call<'_>,
+    tool: &Tool,
+    arguments: &JsonObject,
+) -> Result<CallToolResponse, Failure> {
+    if let Some(round) = call.approval_round() {
+        form::pass_on(call, round).await?;
+    }
+    let failure = match run(call, tool, arguments.clone()).await {
+        Err(failure) if call.asks() && failure.reason == Reason::ApprovalRequired => failure,
+        answered => return answered.map(Into::into),
+    };
+    if let Some(again) = form::ask(call, &tool.name, arguments, &failure).await? {
+        return Ok(again.into());
+    }
+    run(call, tool, arguments.clone()).await.map(Into::into)
 }
 
 fn needs_login(failure: &Failure) -> bool {
@@ -75,6 +99,7 @@ async fn run(
     match tool.name.as_ref() {
         status::NAME => status::call(call, schema, arguments).await,
         ls_accounts::NAME => ls_accounts::call(call, schema, arguments).await,
+        read_command::NAME => read_command::call(call, schema, arguments).await,
         exec_command::NAME => exec_command::call(call, schema, arguments).await,
         ec2_exec_command::NAME => ec2_exec_command::call(call, schema, arguments).await,
         job::NAME => job::call(call, schema, arguments).await,
@@ -164,6 +189,7 @@ mod tests {
                 "aws_sso_login",
                 "aws_sso_status",
                 "aws_sso_ls_accounts",
+                "aws_sso_read_command",
                 "aws_sso_exec_command",
                 "aws_sso_ec2_exec_command",
                 "aws_sso_job",

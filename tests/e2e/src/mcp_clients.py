@@ -22,6 +22,9 @@ def say(**document):
 
 
 async def elicit(_context, params):
+    if params.mode == "form":
+        say(form=params.message, schema=params.requested_schema)
+        return ElicitResult.model_validate_json(os.environ["ANSWER"])
     say(asked=params.url, message=params.message)
     return ElicitResult(action="accept")
 
@@ -57,7 +60,9 @@ async def main(client, era, target, token=""):
         facts = getattr(login, "structured_content", None)
         say(login=facts)
         command = json.loads(os.environ["COMMAND"])
-        run = await server.call_tool("aws_sso_exec_command", command)
+        # An error is an answer, too.
+        quietly = {"raise_on_error": False} if client == "fastmcp" else {}
+        run = await server.call_tool("aws_sso_exec_command", command, **quietly)
         say(output=run.content[0].text)
 
 

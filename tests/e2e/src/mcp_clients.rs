@@ -67,6 +67,27 @@ impl World {
     /// A client that logs in, running: it says whom it was asked to show, then
     /// what this command printed.
     pub fn client(&self, client: Client, era: &str, server: &[&str], run: &Value) -> Background {
+        let command = self.client_command(client, era, server, run);
+        Background::start(command, &format!("{client:?} {era}"))
+    }
+
+    /// The same, with a person who answers the forms that it shows like this.
+    pub fn client_with_forms(
+        &self,
+        client: Client,
+        era: &str,
+        server: &[&str],
+        run: &Value,
+        answer: &Value,
+    ) -> Background {
+        let mut command = self.client_command(client, era, server, run);
+        command
+            .env("ANSWER", answer.to_string())
+            .env("PATH", self.path_with_aws("echo \"$@\""));
+        Background::start(command, &format!("{client:?} {era} {answer}"))
+    }
+
+    fn client_command(&self, client: Client, era: &str, server: &[&str], run: &Value) -> Command {
         let mut command = match client {
             Client::TypeScript => {
                 let mut node = self.node_command();
@@ -88,7 +109,7 @@ impl World {
             .arg(era)
             .args(server)
             .env("COMMAND", run.to_string());
-        Background::start(command, &format!("{client:?} {era}"))
+        command
     }
 
     /// Another client's view of settings: for each form, member and file the entry that
@@ -139,6 +160,16 @@ impl HttpShim {
 
     /// Calls a tool with this request id, as a client of the stateless era.
     pub async fn call(&self, id: u64, tool: &str, arguments: Value) -> Value {
+        let answer = self.bytes(id, tool, arguments).await;
+        let answer = String::from_utf8(answer).expect("UTF-8");
+        let lines = answer.lines().map(|line| line.trim_start_matches("data: "));
+        let mut messages = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let message = messages.find(|message| message["id"] == id);
+        message.unwrap_or_else(|| panic!("no answer to {id} in {answer}"))
+    }
+
+    /// The same: every byte that comes back, its head included.
+    pub async fn bytes(&self, id: u64, tool: &str, arguments: Value) -> Vec<u8> {
         let body = json!({
             "jsonrpc": "2.0", "id": id, "method": "tools/call",
             "params": {
@@ -164,14 +195,10 @@ impl HttpShim {
         let answer = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
             std::io::Result::Ok(answer)
         };
-        let answer = within_limit(tool, answer).await.expect("an answer");
-        let lines = answer.lines().map(|line| line.trim_start_matches("data: "));
-        let mut messages = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let message = messages.find(|message| message["id"] == id);
-        message.unwrap_or_else(|| panic!("no answer to {id} in {answer}"))
+        within_limit(tool, answer).await.expect("an answer")
     }
 }

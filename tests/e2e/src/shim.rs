@@ -22,6 +22,8 @@ enum Era {
 /// Dropped: it is killed.
 pub struct Shim {
     era: Era,
+    /// What the client declares.
+    capabilities: Value,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
     last_id: u64,
@@ -35,37 +37,57 @@ impl World {
 
     /// A shim of a host that is not the test itself: what runs beside the host is a person's.
     pub async fn hosted_shim(&self) -> Shim {
-        let mut host = self.program("sh");
-        host.args(["-c", r#""$0"; exit $?"#]).arg(bin("awsso-mcp"));
-        Shim::legacy(host).await
+        Shim::legacy(self.host()).await
+    }
+
+    /// The same, of a client that puts forms before its person.
+    pub async fn hosted_shim_with_forms(&self) -> Shim {
+        let mut shim = Shim::start(self.host(), Era::Legacy, forms());
+        shim.shake_hands().await;
+        shim
     }
 
     pub fn modern_shim(&self) -> Shim {
-        Shim::start(self.program(bin("awsso-mcp")), Era::Modern)
+        Shim::start(self.program(bin("awsso-mcp")), Era::Modern, json!({}))
     }
+
+    /// A hosted shim of the newer era, of a client that puts forms before its person.
+    pub fn modern_shim_with_forms(&self) -> Shim {
+        Shim::start(self.host(), Era::Modern, forms())
+    }
+
+    fn host(&self) -> Command {
+        let mut host = self.program("sh");
+        host.args(["-c", r#""$0"; exit $?"#]).arg(bin("awsso-mcp"));
+        host
+    }
+}
+
+fn forms() -> Value {
+    json!({"elicitation": {"form": {}}})
 }
 
 impl Shim {
     /// A shim that has been shaken hands with.
     pub async fn legacy(command: Command) -> Self {
-        let mut shim = Self::start(command, Era::Legacy);
-        let answer = shim
-            .request(
-                "initialize",
-                json!({
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {},
-                    "clientInfo": {"name": "e2e", "version": "1"},
-                }),
-            )
-            .await;
-        assert_eq!(answer["result"]["protocolVersion"], "2025-06-18");
-        shim.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-            .await;
+        let mut shim = Self::start(command, Era::Legacy, json!({}));
+        shim.shake_hands().await;
         shim
     }
 
-    fn start(mut command: Command, era: Era) -> Self {
+    async fn shake_hands(&mut self) {
+        let hello = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": self.capabilities,
+            "clientInfo": {"name": "e2e", "version": "1"},
+        });
+        let answer = self.request("initialize", hello).await;
+        assert_eq!(answer["result"]["protocolVersion"], "2025-06-18");
+        self.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
+    }
+
+    fn start(mut command: Command, era: Era, capabilities: Value) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -73,6 +95,7 @@ impl Shim {
             .expect("the shim starts");
         Self {
             era,
+            capabilities,
             stdin: child.stdin.take().expect("stdin is piped"),
             stdout: BufReader::new(child.stdout.take().expect("stdout is piped")).lines(),
             last_id: 0,
@@ -82,11 +105,32 @@ impl Shim {
 
     /// Calls a tool; its result, error or not.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Answer {
-        let mut params = json!({"name": tool, "arguments": arguments});
+        self.call_with(tool, json!({"name": tool, "arguments": arguments}))
+            .await
+    }
+
+    /// Calls a tool again, with the state of a question and the answer to it.
+    pub async fn call_again(
+        &mut self,
+        tool: &str,
+        arguments: Value,
+        state: &str,
+        answer: Value,
+    ) -> Answer {
+        let params = json!({
+            "name": tool,
+            "arguments": arguments,
+            "requestState": state,
+            "inputResponses": {"approval": answer},
+        });
+        self.call_with(tool, params).await
+    }
+
+    async fn call_with(&mut self, tool: &str, mut params: Value) -> Answer {
         if self.era == Era::Modern {
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
                 "io.modelcontextprotocol/clientInfo": {"name": "e2e", "version": "1"},
             });
         }
@@ -118,12 +162,37 @@ impl Shim {
     }
 
     async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.send(method, params).await;
+        let id = self.send(method, params).await;
+        self.until(method, |it| it["id"] == id && it["method"].is_null())
+            .await
+    }
+
+    /// Waits for a question to the client's person.
+    pub async fn question(&mut self) -> Value {
+        self.until("a question", |it| it["method"] == "elicitation/create")
+            .await
+    }
+
+    /// Answers it.
+    pub async fn answer(&mut self, question: &Value, answer: Value) {
+        self.write(&json!({"jsonrpc": "2.0", "id": question["id"], "result": answer}))
+            .await;
+    }
+
+    /// Waits for the answer to a call that was begun.
+    pub async fn answered(&mut self, id: u64) -> Answer {
+        let mut answer = self
+            .until("an answer", |it| it["id"] == id && it["method"].is_null())
+            .await;
+        Answer(answer["result"].take())
+    }
+
+    async fn until(&mut self, wanted: &str, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let line = within_limit(method, self.stdout.next_line()).await;
+            let line = within_limit(wanted, self.stdout.next_line()).await;
             let line = line.expect("UTF-8").expect("the shim goes on");
             let message: Value = serde_json::from_str(&line).expect("a line of JSON");
-            if message["id"] == self.last_id {
+            if fits(&message) {
                 return message;
             }
         }
@@ -155,6 +224,17 @@ impl Answer {
         assert_eq!(self.0["isError"], true, "{:#}", self.0);
         assert!(self.0["structuredContent"].is_null(), "{:#}", self.0);
         self.text()
+    }
+
+    /// The client is to ask its person and to call again: the state to come back
+    /// with, and what the person is to be shown.
+    #[track_caller]
+    pub fn question(&self) -> (String, &Value) {
+        assert_eq!(self.0["resultType"], "input_required", "{:#}", self.0);
+        let state = self.0["requestState"].as_str().expect("a state");
+        let question = &self.0["inputRequests"]["approval"];
+        assert_eq!(question["method"], "elicitation/create", "{:#}", self.0);
+        (state.to_owned(), &question["params"])
     }
 
     pub fn facts(&self) -> &Value {

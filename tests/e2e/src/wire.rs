@@ -33,6 +33,8 @@ impl World {
         let who = Identity {
             kind,
             name: "e2e".to_owned(),
+            // Whoever says so.
+            form_elicitation: kind == ClientKind::Shim,
         };
         Client::connect(&self.endpoint(), &who)
             .await

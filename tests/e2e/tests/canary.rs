@@ -136,6 +136,52 @@ async fn no_secret_reaches_an_agent_whatever_a_command_prints_and_the_person_see
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_byte_of_an_answer_over_http_has_a_secret_in_it() {
+    let world = World::logged_in().await;
+    world.open_to_agents();
+    let mut command = world.program(bin("awsso-mcp"));
+    command
+        .env("PATH", world.path_with_aws(PRINTS_ALL))
+        .env("TRANSPORT_MODE", "http")
+        .env("PORT", "0");
+    let http = world.http_shim_with(command).await;
+    let bytes = async |id, tool: &str, arguments| {
+        let bytes = http.bytes(id, tool, arguments).await;
+        String::from_utf8(bytes).unwrap()
+    };
+    let ran = bytes(1, "aws_sso_exec_command", exec("aws ec2 describe-vpcs")).await;
+    let (_, id) = ran.split_once(" | outputId ").unwrap();
+    let id = id.split([' ', ']']).next().unwrap();
+    let read = bytes(
+        2,
+        "aws_sso_output",
+        json!({"outputId": id, "maxChars": 100_000}),
+    )
+    .await;
+    let found = bytes(3, "aws_sso_output", json!({"outputId": id, "grep": "AWS_"})).await;
+    // What a command that fails at once says of itself is an answer, too.
+    let failed = bytes(4, "aws_sso_exec_command", exec("aws s3 ls --profile x")).await;
+    let canary = Canary::of(&world.sandbox);
+    for answer in [&ran, &read, &found, &failed] {
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        canary.is_not_in(answer);
+        assert!(
+            !answer.contains(&http.token),
+            "the token comes back: {answer}"
+        );
+    }
+    for (answer, plain) in [
+        (&ran, "AWS_REGION=eu-west-1"),
+        (&ran, "the end of account ASIA"),
+        (&read, "AWS_SECRET_ACCESS_KEY=****"),
+        (&found, "AWS_SESSION_TOKEN=****"),
+        (&failed, "--profile"),
+    ] {
+        assert!(answer.contains(plain), "no {plain:?} in {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_question_about_an_output_brings_a_secret_out() {
     let world = World::logged_in().await;
     world.open_to_agents();

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use awsso_e2e::{
     World,
-    known::{ADMIN, PRODUCTION, STAGING},
+    known::{ADMIN, LINUX, PRODUCTION, STAGING},
 };
+use serde_json::json;
 
 const ASSUMED: &str = "sts.AssumeRole";
 const WHO: &str = "aws sts get-caller-identity";
@@ -105,6 +106,62 @@ async fn a_session_policy_takes_rights_away() {
     let denied = run(&world, "look", "aws s3api list-buckets").await;
     assert_ne!(denied.code, Some(0), "{denied:#?}");
     assert!(denied.stderr.contains("AccessDenied"), "{denied:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_go_on_to_a_role_whose_session_aws_itself_keeps_narrow() {
+    let world = World::logged_in().await;
+    world.configure(
+        "[policy]\npreset = 'open'\nagent_session_role = 'AgentAccess'\n\
+         [[policy.agent_session_policy.Statement]]\nEffect = 'Allow'\nAction = 'ec2:Describe*'\nResource = '*'\n",
+    );
+    let mut shim = world.legacy_shim().await;
+    let call =
+        |command: &str| json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": command});
+    let who = shim.call("aws_sso_exec_command", call(WHO)).await;
+    let who = who.ok();
+    assert!(
+        who.contains(&format!(
+            "arn:aws:sts::{PRODUCTION}:assumed-role/AgentAccess/awsso"
+        )),
+        "{who}"
+    );
+    assert!(who.contains("role AgentAccess "), "{who}");
+    let _ = shim
+        .call("aws_sso_exec_command", call("aws ec2 describe-instances"))
+        .await
+        .ok();
+    for (tool, work) in [
+        ("aws_sso_exec_command", call("aws s3api list-buckets")),
+        (
+            "aws_sso_exec_command",
+            json!({"accounts": [PRODUCTION, STAGING], "roleName": ADMIN, "command": "aws s3api list-buckets"}),
+        ),
+        (
+            "aws_sso_ec2_exec_command",
+            json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": "id", "instanceId": LINUX}),
+        ),
+    ] {
+        let denied = shim.call(tool, work).await;
+        assert!(
+            denied.error().contains("no session policy allows"),
+            "{tool}: {denied:?}"
+        );
+    }
+    // A person has the role that is named.
+    let target = ["exec-command", "--account", PRODUCTION, "--role", ADMIN];
+    let person = [&target[..], &["--command", "aws s3api list-buckets"]].concat();
+    let _ = world.awsso(&person).await.ok();
+
+    world.configure("[policy]\npreset = 'open'\nagent_session_policy = '{\"Statement\": []}'\n");
+    let refused = shim.call("aws_sso_exec_command", call(WHO)).await;
+    let text = refused.error();
+    assert!(
+        text.starts_with("DENIED_BY_POLICY")
+            && text.contains("line 3: agent_session_policy needs agent_session_role"),
+        "{text}"
+    );
+    let _ = world.awsso(&person).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

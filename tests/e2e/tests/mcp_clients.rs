@@ -91,7 +91,7 @@ async fn the_inspector_finds_nothing_to_complain_of() {
     }
     // A schema that some model's API does not take would be a warning and exit code 6.
     let tools = inspect(&["--method", "tools/list", "--strict"]).await;
-    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 8);
+    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 9);
     let status = ["--method", "tools/call", "--tool-name", "aws_sso_status"];
     let status = inspect(&status).await;
     let session = &status["result"]["structuredContent"]["sessions"][0];

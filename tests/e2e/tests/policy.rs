@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const TABLE: &str = include_str!("../../../daemon/src/policy/commands/table.txt");
 
 /// A world whose agent has an AWS CLI that leaves a trace, and its shim.
-async fn traced() -> (World, Shim) {
+pub(crate) async fn traced() -> (World, Shim) {
     let world = World::logged_in().await;
     let mut command = world.program(bin("awsso-mcp"));
     let script = format!("echo \"$*\" >> {}", world.dir().join("ran").display());
@@ -30,12 +30,12 @@ async fn traced() -> (World, Shim) {
 }
 
 /// What the AWS CLI was run for.
-fn ran(world: &World) -> Vec<String> {
+pub(crate) fn ran(world: &World) -> Vec<String> {
     let ran = std::fs::read_to_string(world.dir().join("ran"));
     ran.unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn exec(command: &str) -> Value {
+pub(crate) fn exec(command: &str) -> Value {
     json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": command})
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use awsso_e2e::{
     Background, World,
     known::{ADMIN, LINUX, NO_SSM_INVENTORY, OFFLINE, PRODUCTION},
+    sandbox::Unstarted,
     within_limit,
 };
+use awsso_proto::v1::{ClientKind, ListJobsRequest, TaskState};
 use serde_json::Value;
 
 const SENT: &str = "ssm.SendCommand";
@@ -154,6 +156,33 @@ async fn polls_that_fail_do_not_end_the_run() {
     assert_eq!(run.stdout, "out\n");
     assert_eq!(run.stderr, "failed to run commands: exit status 4");
     assert_eq!(world.sandbox.count(SENT), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_never_starts_the_command_says_why_and_has_no_exit_code() {
+    let world = World::logged_in().await;
+    let person = world.connect(ClientKind::Cli).await;
+    for (unstarted, state, detail) in [
+        (
+            Unstarted::Undeliverable,
+            TaskState::Undeliverable,
+            "Undeliverable",
+        ),
+        (Unstarted::AccessDenied, TaskState::Denied, "AccessDenied"),
+        (
+            Unstarted::InvalidPlatform,
+            TaskState::Failed,
+            "InvalidPlatform",
+        ),
+    ] {
+        world.sandbox.faults().set_unstarted(Some(unstarted));
+        let run = on_linux(&world, "hostname").end().await.code(125);
+        assert_eq!(run.stdout, "");
+        let listed = person.jobs().list(ListJobsRequest {}).await.unwrap();
+        let task = &listed.get_ref().jobs[0].tasks[0];
+        assert_eq!((task.state(), task.exit_code), (state, None), "{task:?}");
+        assert_eq!(task.detail, detail);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::answer::Refusal;
 use crate::config::Config;
 use crate::service::{Operation, Service};
-use crate::ssm::Uploads;
+use crate::ssm::{Unstarted, Uploads};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -40,6 +40,7 @@ pub(crate) struct Standing {
     /// Actions of IAM.
     pub(crate) denied: BTreeSet<String>,
     pub(crate) bucket_region: Option<String>,
+    pub(crate) unstarted: Option<Unstarted>,
 }
 
 struct Planned {
@@ -75,6 +76,7 @@ impl Faults {
             },
             denied: BTreeSet::new(),
             bucket_region: None,
+            unstarted: None,
         };
         Self {
             state: Mutex::new(State {
@@ -145,6 +147,11 @@ impl Faults {
     /// How long a command sent from now on stays `Pending`.
     pub fn set_pickup_delay(&self, delay: Duration) {
         self.stand(|standing| standing.pickup_delay = delay);
+    }
+
+    /// Every instance fails a command sent from now on like this.
+    pub fn set_unstarted(&self, how: Option<Unstarted>) {
+        self.stand(|standing| standing.unstarted = how);
     }
 
     /// Whether the role of the instances may leave the output of a command sent from now on in a bucket or log group.

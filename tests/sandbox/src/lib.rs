@@ -53,3 +53,4 @@ pub use faults::Faults;
 pub use keys::IssuedKeys;
 pub use organization::{Account, Bucket, Instance, MOST_ACCOUNTS, Organization, Platform, Reach};
 pub use sandbox::Sandbox;
+pub use ssm::Unstarted;

@@ -53,7 +53,7 @@ fn answer(approvals: &Approvals, id: &str, scope: Option<ApprovalScope>) -> Resu
         approve: scope.is_some(),
         scope: scope.unwrap_or_default().into(),
     };
-    approvals.decide(&By::Person, &decision)
+    approvals.decide(By::Person, &decision)
 }
 
 #[tokio::test]
@@ -144,10 +144,17 @@ async fn a_client_answers_only_for_what_it_asked_for_itself() {
         scope: ApprovalScope::Once.into(),
     };
     let refused = approvals
-        .decide(&By::Client(&second), &decision)
+        .decide(By::Client(&second), &decision)
         .unwrap_err();
     assert_eq!(refused.reason, Reason::NotFound);
-    approvals.decide(&By::Client(&first), &decision).unwrap();
+    // Nor for all agents: its window is not theirs.
+    let for_all = v1::DecideApprovalRequest {
+        scope: ApprovalScope::Command.into(),
+        ..decision.clone()
+    };
+    let refused = approvals.decide(By::Client(&first), &for_all).unwrap_err();
+    assert_eq!(refused.reason, Reason::DeniedByPolicy);
+    approvals.decide(By::Client(&first), &decision).unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,15 @@
 //! Hand-outs of keys that are the same but for their time and their process: counted,
-//! and written together. Ten thousand roles may be in use within a minute, so each
-//! is held as the text that its line will be.
+//! and written together. Ten thousand roles may be in use within a minute, so of each
+//! only its target is held, as text; the rest it shares with the others.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map},
     hash::{BuildHasher as _, RandomState},
+    sync::Arc,
     time::SystemTime,
 };
 
-use awsso_proto::audit::Entry;
+use awsso_proto::audit::{Entry, Who};
 
 use super::rfc3339;
 
@@ -19,6 +20,8 @@ const BATCH: usize = 500;
 pub(super) struct Counts {
     hasher: RandomState,
     held: HashMap<u64, Counted>,
+    /// All but targets, times and processes.
+    shared: HashMap<u64, Arc<Entry>>,
     /// Counted no more, oldest first.
     ended: VecDeque<Counted>,
 }
@@ -28,28 +31,47 @@ struct Counted {
     first: SystemTime,
     last: SystemTime,
     count: u64,
-    /// The first of them, as JSON.
-    entry: Box<[u8]>,
+    pid: Option<u32>,
+    /// JSON.
+    target: Box<[u8]>,
+    shared: Arc<Entry>,
 }
 
 impl Counts {
     /// One more.
-    pub(super) fn add(&mut self, entry: &Entry, now: SystemTime) -> serde_json::Result<()> {
+    pub(super) fn add(&mut self, entry: Entry, now: SystemTime) -> serde_json::Result<()> {
         let who = &entry.who;
-        let same = (&who.kind, &who.exe, &who.client);
-        let same = (same, &entry.verb, &entry.target, &entry.result);
-        match self.held.entry(self.hasher.hash_one(same)) {
+        let same = (&who.kind, &who.exe, &who.client, &entry.verb);
+        // Why it failed is said for each.
+        let failed = (entry.result != "ok").then_some((&entry.result, &entry.target));
+        let same = self.hasher.hash_one((same, failed));
+        match self.held.entry(self.hasher.hash_one((same, &entry.target))) {
             hash_map::Entry::Occupied(mut held) => {
                 let counted = held.get_mut();
                 counted.count += 1;
                 counted.last = now;
             }
             hash_map::Entry::Vacant(free) => {
+                let pid = entry.who.pid;
+                let target = serde_json::to_vec(&entry.target)?.into();
+                let shared = self.shared.entry(same).or_insert_with(|| {
+                    let who = Who {
+                        pid: None,
+                        ..entry.who
+                    };
+                    Arc::new(Entry {
+                        who,
+                        target: None,
+                        ..entry
+                    })
+                });
                 free.insert(Counted {
                     first: now,
                     last: now,
                     count: 1,
-                    entry: serde_json::to_vec(entry)?.into(),
+                    pid,
+                    target,
+                    shared: Arc::clone(shared),
                 });
             }
         }
@@ -64,6 +86,7 @@ impl Counts {
     /// Nothing that comes from now on is counted with what came so far.
     pub(super) fn end(&mut self) {
         let mut ended: Vec<_> = std::mem::take(&mut self.held).into_values().collect();
+        self.shared = HashMap::new();
         ended.sort_by_key(|counted| counted.first);
         self.ended.extend(ended);
     }
@@ -77,17 +100,14 @@ impl Counts {
 
 impl Counted {
     fn entry(self) -> Entry {
-        let first: Entry = serde_json::from_slice(&self.entry).unwrap_or_default();
-        let again = self.count > 1;
-        Entry {
-            at: rfc3339(self.first),
-            count: again.then_some(self.count),
-            until: if again {
-                rfc3339(self.last)
-            } else {
-                String::new()
-            },
-            ..first
+        let mut entry = Arc::unwrap_or_clone(self.shared);
+        entry.at = rfc3339(self.first);
+        entry.who.pid = self.pid;
+        entry.target = serde_json::from_slice(&self.target).unwrap_or_default();
+        if self.count > 1 {
+            entry.count = Some(self.count);
+            entry.until = rfc3339(self.last);
         }
+        entry
     }
 }

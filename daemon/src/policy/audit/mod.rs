@@ -156,7 +156,7 @@ impl Audit {
             result: result.into(),
             ..Entry::default()
         };
-        self.count(&entry);
+        self.count(entry);
     }
 
     fn now(&self) -> String {
@@ -175,7 +175,7 @@ impl Audit {
     }
 
     /// The same as before: only counted, in memory.
-    fn count(&self, entry: &Entry) {
+    fn count(&self, entry: Entry) {
         let now = self.0.clock.now();
         let mut queue = self.lock();
         let others = queue.counted.len();

@@ -153,7 +153,7 @@ impl Drop for Inner {
         }
         let refused = entry.decision == "deny" || entry.decision == "ask";
         match self.how {
-            How::Counted => self.audit.count(&entry),
+            How::Counted => self.audit.count(entry),
             How::Refused if !refused => {}
             How::Always | How::Refused => self.audit.add(entry),
         }

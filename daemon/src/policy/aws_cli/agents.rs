@@ -185,7 +185,7 @@ impl<'a> Line<'a> {
     }
 
     /// The files of this machine that the command reads or writes.
-    fn local_files(&self) -> Result<Vec<String>, String> {
+    pub fn local_files(&self) -> Result<Vec<String>, String> {
         if let ("s3", Some(what @ ("cp" | "mv" | "sync"))) =
             (self.service.unwrap_or_default(), self.operation)
         {

@@ -1,7 +1,10 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::jobs::aws_cli_words;
+use crate::{
+    jobs::aws_cli_words,
+    policy::{Place, Preset, Principal, Rules, decide, rules::Effect},
+};
 
 fn of(command: &str) -> Action {
     let words = aws_cli_words(command).unwrap_or_else(|error| panic!("{command}: {error}"));
@@ -210,7 +213,13 @@ fn what_is_no_command_line_at_all_is_refused_before() {
     for command in [
         "aws s3 ls; id",
         "aws s3 ls && id",
+        "aws s3 ls || id",
+        "aws s3 ls & id",
         "aws s3 ls | sh",
+        "aws s3 ls < /etc/passwd",
+        "aws s3 ls >> /etc/passwd",
+        "aws s3 ls <(id)",
+        "aws s3 ls \"$(id)\"",
         "aws s3 ls > /etc/passwd",
         "aws s3 ls $(id)",
         "aws s3 ls `id`",
@@ -218,6 +227,11 @@ fn what_is_no_command_line_at_all_is_refused_before() {
         "aws s3 ls\r\nid",
         "aws s3 ls \0",
         "/tmp/aws s3 ls",
+        "./aws s3 ls",
+        "aws2 s3 ls",
+        "'aws s3 ls'",
+        "(aws s3 ls)",
+        "export AWS_PROFILE=admin; aws s3 ls",
         "AWS_PROFILE=admin aws s3 ls",
         "env AWS_PROFILE=admin aws s3 ls",
         "sh -c 'aws s3 ls'",
@@ -230,6 +244,40 @@ fn what_is_no_command_line_at_all_is_refused_before() {
             "{:?}",
             command.get(..40).unwrap_or(command)
         );
+    }
+}
+
+#[test]
+fn what_puts_a_stored_secret_into_a_command_is_refused_under_every_preset() {
+    let aws_cli = [
+        "aws ssm send-command --parameters 'commands=echo {{ssm:secret}}'",
+        "aws ssm send-command --parameters 'commands=echo {{ ssm-secure:secret }}'",
+        "aws ssm send-command --parameters 'commands=echo {{\tssm:secret}}'",
+        "aws ssm start-automation-execution --parameters 'x={{ssm:secret}}'",
+        "aws cloudformation create-stack --parameters 'ParameterKey=x,ParameterValue={{resolve:ssm-secure:s:1}}'",
+        "aws lambda update-function-configuration --environment 'Variables={x={{resolve:secretsmanager:s}}}'",
+    ];
+    let shell = [
+        "echo {{ssm:secret}}",
+        "echo {{ ssm:secret }}",
+        "echo '{{\n ssm-secure:secret}}'",
+        "{{resolve:ssm:x}}",
+    ];
+    let actions = aws_cli.map(of).into_iter().chain(shell.map(|command| {
+        Action::ssm(&awsso_proto::v1::SsmWork {
+            command: command.to_owned(),
+            ..awsso_proto::v1::SsmWork::default()
+        })
+    }));
+    for action in actions {
+        for preset in [Preset::Guarded, Preset::Open, Preset::ReadOnly] {
+            let rules = Rules {
+                preset,
+                ..Rules::default()
+            };
+            let decision = decide(Principal::Agent, &action, &Place::default(), &rules);
+            assert_eq!(decision.effect, Effect::Deny, "{action:?} {preset:?}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::{instances::Instances, rules::TagPattern};
 
 const PLACE: Place<'static> = Place {
     session: "corp",
@@ -10,6 +11,7 @@ const PLACE: Place<'static> = Place {
     account_name: "production",
     role: "Admin",
     region: "eu-west-1",
+    instances: None,
 };
 
 fn rules(text: &str) -> Rules {
@@ -139,7 +141,7 @@ fn what_may_or_may_not_fit_only_restricts() {
         ..PLACE
     };
     let mut shell = action(Class::Write, &["ssm:SendCommand"]);
-    shell.tags = Tags::Some(vec![("Role".into(), vec!["web".into(), "db".into()])]);
+    shell.instances = Instances::Tagged(vec![("Role".into(), vec!["web".into(), "db".into()])]);
     for (action, place, conditions) in [
         (&move_, PLACE, "action = 's3:Delete*'"),
         (&grant, PLACE, "class = 'write'"),
@@ -179,6 +181,79 @@ fn what_may_or_may_not_fit_only_restricts() {
 }
 
 #[test]
+fn tags_that_are_not_known_restrict_and_the_explanation_says_so() {
+    let mut stop = action(Class::Write, &["ec2:StopInstances"]);
+    stop.instances = Instances::Named {
+        ids: vec!["i-0123456789abcdef0".to_owned()],
+        on_no_others: true,
+    };
+    let unknown = Seen {
+        unknown: Some("i-0123456789abcdef0 are not known (AWS says no)".to_owned()),
+        ..Seen::default()
+    };
+    let tagged = Seen {
+        found: vec![vec![("Env".to_owned(), "prod".to_owned())]],
+        unknown: None,
+    };
+    let decide = |instances, effect: &str| {
+        let place = Place {
+            instances: Some(instances),
+            ..PLACE
+        };
+        let text = format!("[[policy.rule]]\ninstance_tag = 'Env=prod'\neffect = '{effect}'\n");
+        decide(Principal::Agent, &stop, &place, &rules(&text))
+    };
+    for (effect, known, not_known) in [
+        ("deny", Effect::Deny, Effect::Deny),
+        ("ask", Effect::Ask, Effect::Ask),
+        ("allow", Effect::Allow, Effect::Ask),
+    ] {
+        let decision = decide(&tagged, effect);
+        assert_eq!(decision.effect, known, "{effect}");
+        assert!(!decision.why.contains("not known"), "{decision:?}");
+        let decision = decide(&unknown, effect);
+        assert_eq!(decision.effect, not_known, "{effect}");
+        let doubt = "; the tags of i-0123456789abcdef0 are not known (AWS says no), so only what restricts counts";
+        assert!(decision.why.ends_with(doubt), "{decision:?}");
+    }
+}
+
+#[test]
+fn tags_are_looked_up_only_where_nothing_decides_before() {
+    let mut stop = action(Class::Write, &["ec2:StopInstances"]);
+    stop.instances = Instances::Named {
+        ids: vec!["i-0123456789abcdef0".to_owned()],
+        on_no_others: true,
+    };
+    let list = action(Class::List, &["s3:ListBuckets"]);
+    let tag = "[[policy.rule]]\ninstance_tag = 'Env=prod'\neffect = 'deny'\n";
+    let of = |conditions: &str, effect: &str| {
+        format!("[[policy.rule]]\n{conditions}\neffect = '{effect}'\n")
+    };
+    for (action, text, asked) in [
+        (&stop, tag.to_owned(), true),
+        (&list, tag.to_owned(), false),
+        (&stop, String::new(), false),
+        (&stop, of("account = 'prod*'", "deny") + tag, false),
+        (&stop, of("account = 'prod*'", "allow") + tag, false),
+        (&stop, of("account = 'staging'", "deny") + tag, true),
+        (
+            &stop,
+            of("account = 'staging'\ninstance_tag = 'Env=prod'", "deny"),
+            false,
+        ),
+        (
+            &stop,
+            of("principal = 'person'\ninstance_tag = 'Env=prod'", "deny"),
+            false,
+        ),
+    ] {
+        let turns = turns_on_tags(Principal::Agent, action, &PLACE, &rules(&text));
+        assert_eq!(turns, asked, "{text}");
+    }
+}
+
+#[test]
 fn the_region_that_the_command_names_is_the_one_that_counts() {
     let text = "[policy]\npreset = 'open'\n[[policy.rule]]\nregion = 'us-*'\neffect = 'deny'\n";
     let mut read = action(Class::Read, &["ec2:DescribeInstances"]);
@@ -212,7 +287,7 @@ prop_compose! {
         action.region = region.map(str::to_owned);
         if let Some(values) = tags {
             let values = values.into_iter().map(str::to_owned).collect::<Vec<_>>();
-            action.tags = Tags::Some(vec![("Env".to_owned(), values)]);
+            action.instances = Instances::Tagged(vec![("Env".to_owned(), values)]);
         }
         action
     }

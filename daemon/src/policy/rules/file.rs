@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
-use super::{Effect, Pattern, Preset, Rule, Rules, TagPattern, Who};
+use super::{
+    Effect, Pattern, Preset, Rule, Rules, TagPattern, Who,
+    agent_session::{self, ArnForm, PolicyForm, RoleForm},
+};
 use crate::policy::{action::Class, folder::Folder};
 
 impl Rules {
@@ -52,11 +55,23 @@ impl Rules {
             .collect();
         agent_roles.extend(table.agent_role.map(|role| (Pattern::new("*"), role)));
         agent_roles.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.0.len()));
+        let agent_session = agent_session::Form {
+            role: table.agent_session_role,
+            policy: table.agent_session_policy,
+            policy_arns: table.agent_session_policy_arns,
+        };
+        let agent_session = agent_session.read().map_err(|(key, what)| {
+            // A table that is spread over the file has no place of its own.
+            let at = text.lines().position(|line| line.contains(key));
+            format!("line {}: {what}", at.map_or(1, |at| at + 1))
+        })?;
         Ok(Self {
+            agent_session,
             preset: table.preset,
             rules: rules.collect(),
             agent_roles,
             agent_folder: table.agent_folder.map(|FolderForm(folder)| folder),
+            elicitation: table.elicitation.unwrap_or(true),
         })
     }
 }
@@ -92,6 +107,10 @@ struct Table {
     agent_role: Option<String>,
     agent_roles: BTreeMap<String, String>,
     agent_folder: Option<FolderForm>,
+    elicitation: Option<bool>,
+    agent_session_role: Option<RoleForm>,
+    agent_session_policy: Option<PolicyForm>,
+    agent_session_policy_arns: Vec<ArnForm>,
 }
 
 #[derive(Deserialize)]

@@ -134,3 +134,15 @@ fn a_mistake_is_named_with_its_line_and_column() {
         );
     }
 }
+
+#[test]
+fn a_person_may_be_asked_in_the_agents_client_until_the_file_says_no() {
+    assert!(parse("").unwrap().elicitation);
+    assert!(parse("[policy]\n").unwrap().elicitation);
+    assert!(
+        !parse("[policy]\nelicitation = false\n")
+            .unwrap()
+            .elicitation
+    );
+    assert!(parse("[policy]\nelicitation = 'no'\n").is_err());
+}

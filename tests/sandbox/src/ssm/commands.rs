@@ -221,7 +221,7 @@ impl Command {
             return ("Cancelled", "Cancelled");
         }
         let failed = self.count(now, |phase| {
-            matches!(phase, Phase::Done(End::Failed | End::InvalidPlatform))
+            matches!(phase, Phase::Done(End::Failed | End::Refused(_)))
         });
         let overran = self.count(now, |phase| phase == Phase::Done(End::ExecutionTimedOut));
         // A delivery time-out is no error, but its number is held against the same limit.
@@ -255,7 +255,7 @@ impl Command {
         let failed = |phase| {
             matches!(
                 phase,
-                Phase::Done(End::Failed | End::ExecutionTimedOut | End::InvalidPlatform)
+                Phase::Done(End::Failed | End::ExecutionTimedOut | End::Refused(_))
             )
         };
         json!({

@@ -23,6 +23,7 @@ use crate::organization::Instance;
 use crate::sigv4::Claim;
 
 use self::commands::Place;
+pub use self::schedule::Unstarted;
 pub(crate) use self::upload::Uploads;
 
 /// The most instances one call names.

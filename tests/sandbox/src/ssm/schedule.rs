@@ -10,13 +10,24 @@ const CANCEL_DELAY: Duration = Duration::from_millis(200);
 /// When Systems Manager stops calling an unreachable instance `Pending`.
 const NOTICED_UNREACHABLE: Duration = Duration::from_millis(200);
 
+/// Why an instance fails without a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstarted {
+    /// The agent could not be given the command.
+    Undeliverable,
+    /// Whoever sent it may not run it there.
+    AccessDenied,
+    /// The document is for another platform.
+    InvalidPlatform,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Success,
     Failed,
     ExecutionTimedOut,
     DeliveryTimedOut,
-    InvalidPlatform,
+    Refused(Unstarted),
     Terminated,
     Cancelled,
 }
@@ -33,13 +44,9 @@ pub(crate) enum Phase {
 /// What would happen on one instance if nothing stood in its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Prospect {
-    Runs {
-        takes: Duration,
-        end: End,
-    },
+    Runs { takes: Duration, end: End },
     Unreachable,
-    /// Fails without being started.
-    Refused,
+    Refused(Unstarted),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +93,7 @@ pub(crate) fn schedule(prospects: &[Prospect], terms: &Terms) -> Vec<Timeline> {
         *slot = timeline.ends;
         if matches!(
             timeline.end,
-            End::Failed | End::ExecutionTimedOut | End::InvalidPlatform
+            End::Failed | End::ExecutionTimedOut | End::Refused(_)
         ) {
             failures.push(timeline.ends);
         }
@@ -110,10 +117,10 @@ fn follow(prospect: Prospect, begin: SystemTime, terms: &Terms) -> Timeline {
             end: End::DeliveryTimedOut,
             delayed_from: Some(begin + NOTICED_UNREACHABLE),
         },
-        Prospect::Refused => Timeline {
+        Prospect::Refused(how) => Timeline {
             starts: None,
             ends: starts,
-            end: End::InvalidPlatform,
+            end: End::Refused(how),
             delayed_from: None,
         },
     }
@@ -168,7 +175,7 @@ impl Phase {
             Self::Cancelling => "Cancelling",
             Self::Done(End::Success) => "Success",
             Self::Done(End::Cancelled | End::Terminated) => "Cancelled",
-            Self::Done(End::Failed | End::InvalidPlatform) => "Failed",
+            Self::Done(End::Failed | End::Refused(_)) => "Failed",
             Self::Done(End::ExecutionTimedOut | End::DeliveryTimedOut) => "TimedOut",
         }
     }
@@ -178,7 +185,9 @@ impl Phase {
         match self {
             Self::Done(End::ExecutionTimedOut) => "ExecutionTimedOut",
             Self::Done(End::DeliveryTimedOut) => "DeliveryTimedOut",
-            Self::Done(End::InvalidPlatform) => "InvalidPlatform",
+            Self::Done(End::Refused(Unstarted::Undeliverable)) => "Undeliverable",
+            Self::Done(End::Refused(Unstarted::AccessDenied)) => "AccessDenied",
+            Self::Done(End::Refused(Unstarted::InvalidPlatform)) => "InvalidPlatform",
             Self::Done(End::Terminated) => "Terminated",
             other => other.status(),
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::commands::{Command, Invocation};
-use super::schedule::{self, End, Prospect, Terms};
+use super::schedule::{self, End, Prospect, Terms, Unstarted};
 use super::script::{self, Ran};
 use super::{Desk, validation};
 use crate::answer::Refusal;
@@ -100,7 +100,10 @@ impl Desk<'_> {
         let prospects: Vec<Prospect> = instances
             .iter()
             .zip(&ran)
-            .map(|(instance, ran)| prospect(instance, &document, ran, work.timeout))
+            .map(|(instance, ran)| match standing.unstarted {
+                Some(how) => Prospect::Refused(how),
+                None => prospect(instance, &document, ran, work.timeout),
+            })
             .collect();
         let invocations = schedule::schedule(&prospects, &terms)
             .into_iter()
@@ -343,7 +346,7 @@ fn prospect(
     execution_timeout: Duration,
 ) -> Prospect {
     if !document.platforms.contains(&instance.platform) {
-        return Prospect::Refused;
+        return Prospect::Refused(Unstarted::InvalidPlatform);
     }
     match instance.reach {
         Reach::Offline | Reach::Unmanaged => Prospect::Unreachable,
