@@ -13,6 +13,7 @@ mod profiles;
 mod progress;
 mod render;
 mod run;
+mod service;
 mod settings_file;
 mod terminal;
 

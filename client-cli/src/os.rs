@@ -1,8 +1,21 @@
 //! The only platform code of this program: signals that ask it to stop, a
-//! program that takes its place, and one that runs beside it.
+//! program that takes its place, one that runs beside it, and which service
+//! manager there is.
 
 #[cfg(unix)]
 pub use unix::*;
+
+use crate::service::Manager;
+
+pub fn service_manager() -> Manager {
+    if cfg!(windows) {
+        Manager::TaskScheduler
+    } else if cfg!(target_os = "macos") {
+        Manager::Launchd
+    } else {
+        Manager::Systemd
+    }
+}
 
 #[cfg(unix)]
 mod unix {

@@ -1,5 +1,6 @@
 //! One daemon per user: the instance lock, the stale socket, the bind. A second
-//! daemon fails on the lock, not on the socket.
+//! daemon fails on the lock, not on the socket. A socket on which a service
+//! manager listens is answered instead, and stays when the daemon goes.
 
 use std::{
     fs::{File, TryLockError},
@@ -19,12 +20,15 @@ const HANDOVER_LIMIT: Duration = Duration::from_secs(15);
 pub struct Instance {
     lock: File,
     socket: PathBuf,
+    /// By a service manager, which goes on listening.
+    bound: Option<ipc::Bound>,
+    owns_socket: bool,
 }
 
 impl Instance {
     /// Takes the lock. While another daemon drains, its lock is empty, and it
-    /// is waited for.
-    pub fn acquire(endpoint: &Endpoint) -> Result<Self, Failure> {
+    /// is waited for. A socket that is bound already comes before the usual one.
+    pub fn acquire(endpoint: &Endpoint, bound: Option<ipc::Bound>) -> Result<Self, Failure> {
         ipc::private_dir(&endpoint.state)?;
         let path = endpoint.instance_lock();
         let failed = |error: std::io::Error| {
@@ -45,13 +49,18 @@ impl Instance {
         }
         let mut instance = Self {
             lock,
-            socket: endpoint.socket.clone(),
+            socket: bound
+                .as_ref()
+                .map_or(&*endpoint.socket, ipc::Bound::path)
+                .into(),
+            owns_socket: bound.is_none(),
+            bound,
         };
         instance.write("")?;
         Ok(instance)
     }
 
-    /// Binds the socket, and tells in the lock where it is.
+    /// Listens on the socket, and tells in the lock where it is.
     pub async fn bind(&mut self) -> Result<ipc::Listener, Failure> {
         let socket = self.socket.clone();
         ipc::check_socket_path(&socket)?;
@@ -61,13 +70,17 @@ impl Instance {
         let failed = |error: std::io::Error| {
             Failure::new(Reason::Internal, format!("{}: {error}", socket.display()))
         };
-        match ipc::connect(&socket).await {
-            // Of another HOME: it is alive, so its socket is not ours to take.
-            Ok(_) => return Err(already_running(&socket.display().to_string())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => std::fs::remove_file(&socket).map_err(failed)?,
-        }
-        let listener = ipc::listen(&socket).map_err(failed)?;
+        let listener = if let Some(bound) = self.bound.take() {
+            bound.listen().map_err(failed)?
+        } else {
+            match ipc::connect(&socket).await {
+                // Of another HOME: it is alive, so its socket is not ours to take.
+                Ok(_) => return Err(already_running(&socket.display().to_string())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(_) => std::fs::remove_file(&socket).map_err(failed)?,
+            }
+            ipc::listen(&socket).map_err(failed)?
+        };
         self.write(&format!("{}\n", socket.display()))?;
         Ok(listener)
     }
@@ -79,7 +92,9 @@ impl Instance {
     /// From now on a new daemon waits for the lock instead of giving up.
     pub fn leave(&mut self) {
         let _ = self.write(""); // the lock itself goes with the process in any case
-        let _ = std::fs::remove_file(&self.socket); // a newer daemon removes a stale one
+        if self.owns_socket {
+            let _ = std::fs::remove_file(&self.socket); // a newer daemon removes a stale one
+        }
     }
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
@@ -128,9 +143,9 @@ mod tests {
     async fn a_second_daemon_is_told_where_the_first_one_is() {
         let dir = tempfile::tempdir().unwrap();
         let endpoint = endpoint(dir.path());
-        let mut first = Instance::acquire(&endpoint).unwrap();
+        let mut first = Instance::acquire(&endpoint, None).unwrap();
         let _listener = first.bind().await.unwrap();
-        let failure = Instance::acquire(&endpoint).unwrap_err();
+        let failure = Instance::acquire(&endpoint, None).unwrap_err();
         assert_eq!(failure.reason, Reason::Busy);
         assert!(failure.message.contains("awssod.sock"), "{failure}");
     }
@@ -139,17 +154,42 @@ mod tests {
     async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let endpoint = endpoint(dir.path());
-        let mut first = Instance::acquire(&endpoint).unwrap();
+        let mut first = Instance::acquire(&endpoint, None).unwrap();
         drop(first.bind().await.unwrap());
         drop(first);
-        let mut second = Instance::acquire(&endpoint).unwrap();
+        let mut second = Instance::acquire(&endpoint, None).unwrap();
         let _listener = second.bind().await.unwrap();
 
         let other_home = Endpoint {
             state: dir.path().join("other"),
             ..endpoint
         };
-        let mut third = Instance::acquire(&other_home).unwrap();
+        let mut third = Instance::acquire(&other_home, None).unwrap();
         assert_eq!(third.bind().await.err().unwrap().reason, Reason::Busy);
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_a_service_manager_comes_first_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let endpoint = endpoint(dir.path());
+        let path = dir.path().join("service/awssod.sock");
+        ipc::private_dir(path.parent().unwrap()).unwrap();
+        let manager = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let bound = ipc::Bound::new(manager.try_clone().unwrap().into()).unwrap();
+
+        let mut instance = Instance::acquire(&endpoint, Some(bound)).unwrap();
+        let _listener = instance.bind().await.unwrap();
+        assert_eq!(endpoint.candidates()[0], path);
+        instance.leave();
+        assert!(path.exists());
+        assert!(!endpoint.socket.exists());
+    }
+
+    #[test]
+    fn what_is_no_unix_socket_with_a_path_is_refused() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(ipc::Bound::new(file.into()).is_err());
+        let (nameless, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(ipc::Bound::new(nameless.into()).is_err());
     }
 }

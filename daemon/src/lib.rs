@@ -55,16 +55,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Told once, when clients can connect.
 pub type Ready = Box<dyn FnOnce(&Path) + Send>;
 
-/// Runs the daemon until `stop`.
+/// Runs the daemon until `stop`, on a socket of its own or on one that is bound.
 pub async fn run(
     config: Config,
     clock: Clock,
     keyring: Vault,
+    bound: Option<ipc::Bound>,
     ready: Ready,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let config = Arc::new(config);
-    let mut instance = Instance::acquire(&config.endpoint)?;
+    let mut instance = Instance::acquire(&config.endpoint, bound)?;
     let tracker = TaskTracker::new();
     let limits = config.endpoint.state.join("limits.json");
     let limiters = Limiters::remembered(&limits);
@@ -140,7 +141,19 @@ pub async fn run(
     let listener = instance.bind().await?;
     info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
     ready(instance.socket());
-    let served = serve(listener, services, &tracker, stop).await;
+    let served = {
+        let mut serving = Box::pin(serve(listener, services, &tracker, stop.clone()));
+        let early = tokio::select! {
+            served = &mut serving => Some(served),
+            () = stop.cancelled() => None,
+        };
+        // While this one drains, a client can start the next, which waits.
+        instance.leave();
+        match early {
+            Some(served) => served,
+            None => serving.await,
+        }
+    };
     if let Err(error) = limiters.remember(&limits) {
         warn!(%error, "what AWS's limits are is not remembered");
     }
@@ -148,7 +161,6 @@ pub async fn run(
         warn!(%error, "the roles that were used lately are not remembered");
     }
     writer.finish().await;
-    instance.leave();
     info!("stopped");
     served
 }

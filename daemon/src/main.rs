@@ -1,4 +1,4 @@
-//! `awssod`: arguments → private log → hardening → run → exit code.
+//! `awssod`: arguments → whoever started it → private log → hardening → run → exit code.
 
 use std::{
     io::Write as _,
@@ -6,12 +6,13 @@ use std::{
     process::ExitCode,
 };
 
-use awsso_proto::{Endpoint, Failure, Reason, launch::Readiness};
+use awsso_proto::{Endpoint, Failure, Reason, ipc, launch::Readiness};
 use awssod::{
     Vault,
     clock::Clock,
     config::{Config, Environment},
-    logs, os,
+    logs,
+    os::{self, Supervisor},
 };
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -45,20 +46,24 @@ fn main() -> ExitCode {
         let _ = os::harden(); // no log to tell a warning in
         return awssod::answer_query(question);
     }
-    if args.detach {
+    let (supervisor, bound) = if args.detach {
         os::detach();
-    }
-    match start(args) {
+        (Supervisor::default(), Ok(None)) // a client started us
+    } else {
+        Supervisor::take()
+    };
+    match bound.and_then(|bound| start(args, bound, &supervisor)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!(reason = failure.reason.name(), %failure, "the daemon ends");
+            supervisor.failed(&failure);
             say(&Readiness::Error(failure));
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(args: Args) -> Result<(), Failure> {
+fn start(args: Args, bound: Option<ipc::Bound>, supervisor: &Supervisor) -> Result<(), Failure> {
     let warnings = os::harden();
     let endpoint = Endpoint::from_env(args.socket)?;
     logs::init(&endpoint.logs(), std::env::var("AWSSO_LOG").ok().as_deref())?;
@@ -73,17 +78,22 @@ fn start(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Reason::Internal, format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
-        let stopper = stop.clone();
+        let (stopper, told) = (stop.clone(), supervisor.clone());
         let signals = tokio::spawn(async move {
-            if let Ok(signal) = os::stop_signal().await {
+            let signal = stopper.run_until_cancelled(os::stop_signal()).await;
+            if let Some(Ok(signal)) = signal {
                 info!(signal, "stopping");
             }
+            told.stopping();
             stopper.cancel();
         });
-        let detach = args.detach;
-        let ready = Box::new(move |socket: &Path| announce(socket, detach));
+        let (detach, told) = (args.detach, supervisor.clone());
+        let ready = Box::new(move |socket: &Path| {
+            announce(socket, detach);
+            told.ready();
+        });
         let keyring = Vault::of_the_system(&config.endpoint.state);
-        let result = awssod::run(config, Clock::system(), keyring, ready, stop).await;
+        let result = awssod::run(config, Clock::system(), keyring, bound, ready, stop).await;
         signals.abort();
         result
     })

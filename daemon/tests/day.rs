@@ -104,6 +104,7 @@ impl Machine {
                 Duration::from_millis(1),
             ),
             Vault::without("a test has none"),
+            None,
             Box::new(move |_| ready.send(()).unwrap()),
             stop.clone(),
         ));

@@ -125,7 +125,7 @@ impl Client {
         };
         let met = metadata.get_bin(HELLO)?.to_bytes().ok()?;
         let server = HelloResponse::decode(met).ok()?;
-        (server.protocol == PROTOCOL).then_some(answer)
+        serves_us(&server).then_some(answer)
     }
 
     async fn shake_hands(conn: ipc::Conn, socket: &Path, who: &Identity) -> Result<Self, Failure> {
@@ -138,12 +138,17 @@ impl Client {
         })
     }
 
-    fn of_our_protocol(self) -> Result<Self, Failure> {
-        if self.server.protocol == PROTOCOL {
+    pub(crate) fn of_our_protocol(self) -> Result<Self, Failure> {
+        if serves_us(&self.server) {
             Ok(self)
         } else {
             Err(mismatch(&self.server))
         }
+    }
+
+    /// This program needs a newer daemon.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.server.protocol < PROTOCOL
     }
 
     /// Where the daemon was found.
@@ -261,7 +266,20 @@ fn handshake_failure(socket: &Path, status: Status) -> Failure {
     }
 }
 
-fn mismatch(server: &HelloResponse) -> Failure {
+fn serves_us(server: &HelloResponse) -> bool {
+    let oldest = match server.oldest_protocol {
+        0 => server.protocol,
+        oldest => oldest,
+    };
+    (oldest..=server.protocol).contains(&PROTOCOL)
+}
+
+pub(crate) fn mismatch(server: &HelloResponse) -> Failure {
+    let hint = if server.protocol < PROTOCOL {
+        "run: awsso daemon restart"
+    } else {
+        "update this program; it is older than the daemon"
+    };
     Failure::new(
         Reason::ProtocolMismatch,
         format!(
@@ -270,7 +288,7 @@ fn mismatch(server: &HelloResponse) -> Failure {
         ),
     )
     .with(key::DAEMON_PROTOCOL, server.protocol.to_string())
-    .with(key::HINT, "run: awsso daemon restart")
+    .with(key::HINT, hint)
 }
 
 /// A tonic transport over one connection, without the weight of tonic's own.

@@ -76,19 +76,21 @@ impl Endpoint {
         self.state.join("logs")
     }
 
+    /// Where the daemon says that it listens; one that was killed goes on saying so.
+    pub fn announced(&self) -> Option<PathBuf> {
+        let text = std::fs::read_to_string(self.instance_lock()).ok()?;
+        let path = Path::new(text.trim_end());
+        path.is_absolute().then(|| path.to_owned())
+    }
+
     /// The sockets to try, best first: the one that the running daemon wrote
     /// into its lock, so that a client without `XDG_RUNTIME_DIR` (cron, ssh, a
     /// desktop program) finds the same daemon, then the one that a new daemon
     /// would bind.
     pub fn candidates(&self) -> Vec<PathBuf> {
         let mut sockets = Vec::with_capacity(2);
-        if !self.explicit
-            && let Ok(text) = std::fs::read_to_string(self.instance_lock())
-        {
-            let path = Path::new(text.trim_end());
-            if path.is_absolute() {
-                sockets.push(path.to_owned());
-            }
+        if !self.explicit {
+            sockets.extend(self.announced());
         }
         if !sockets.contains(&self.socket) {
             sockets.push(self.socket.clone());

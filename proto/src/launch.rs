@@ -1,7 +1,8 @@
 //! How a client starts the daemon, so that ten clients at once end with one:
 //! start lock → probe again → spawn, detached, stdout piped → read one line,
 //! `ready SOCKET` or `error REASON TEXT` → connect. Nothing sleeps or polls, and
-//! a start error reaches the person.
+//! a start error reaches the person. A daemon that is too old is asked, under the
+//! same lock, to make room for the next one.
 
 use std::{
     fs::File,
@@ -16,17 +17,18 @@ use tokio::{
 };
 
 use crate::{
-    Client, Endpoint,
-    client::Identity,
+    Client, Endpoint, PROTOCOL,
+    client::{self, Identity},
     environment,
     error::{Failure, Reason, key},
     ipc,
+    v1::ShutdownRequest,
 };
 
 /// A daemon is ready in milliseconds; a stuck one must not hold its client.
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
-/// Long enough for another client's start to end, in success or not.
+/// Long enough for another client's start, or a daemon's end, in success or not.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
 
 /// The daemon's one line on stdout.
@@ -63,32 +65,81 @@ pub(crate) async fn connect_or_start(
     endpoint: &Endpoint,
     who: &Identity,
 ) -> Result<Client, Failure> {
-    if let Some(client) = Client::probe(endpoint, who).await? {
-        return Ok(client);
+    if let Some(client) = Client::connect_any_protocol(endpoint, who).await?
+        && !client.is_outdated()
+    {
+        return client.of_our_protocol();
     }
     ipc::private_dir(&endpoint.state)?;
-    let lock = take_start_lock(endpoint.start_lock()).await?;
-    if let Some(client) = Client::probe(endpoint, who).await? {
-        return Ok(client);
+    let _no_other_start = locked(endpoint.start_lock(), File::lock, "another client").await?;
+    if let Some(client) = Client::connect_any_protocol(endpoint, who).await? {
+        if !client.is_outdated() {
+            return client.of_our_protocol();
+        }
+        hand_over(endpoint, &client).await?;
+        // Where a service manager listens, this starts the next one.
+        let next = Client::probe(endpoint, who).await;
+        if let Some(client) = next.map_err(of_another_version)? {
+            return Ok(client);
+        }
     }
     start(endpoint).await?;
     let client = Client::connect(endpoint, who).await;
-    drop(lock);
-    client
+    client.map_err(of_another_version)
 }
 
-async fn take_start_lock(path: PathBuf) -> Result<File, Failure> {
+/// A daemon that has just been started is no better for being started again.
+fn of_another_version(failure: Failure) -> Failure {
+    if failure.reason == Reason::ProtocolMismatch {
+        let hint = "install awsso, awssod and awsso-mcp of one version";
+        return failure.with(key::HINT, hint);
+    }
+    failure
+}
+
+/// Asks a daemon to end for the sake of a newer one, and waits until it has. It
+/// refuses when something would be lost, and is left alone then.
+async fn hand_over(endpoint: &Endpoint, client: &Client) -> Result<(), Failure> {
+    let request = ShutdownRequest {
+        for_protocol: PROTOCOL,
+        ..ShutdownRequest::default()
+    };
+    if let Err(status) = client.daemon().shutdown(request).await {
+        let failure = Failure::from(status);
+        match failure.reason {
+            // It is on its way out.
+            Reason::ShuttingDown | Reason::DaemonUnreachable => {}
+            Reason::Busy => {
+                let mut refused = client::mismatch(client.server());
+                refused.message = format!("{refused}, and cannot replace it: {failure}");
+                let hint = "wait for that to end, or to lose it: awsso daemon restart --force";
+                return Err(refused.with(key::HINT, hint));
+            }
+            _ => return Err(failure),
+        }
+    }
+    // It lets go of this one last.
+    locked(endpoint.instance_lock(), File::lock_shared, "the daemon").await?;
+    Ok(())
+}
+
+/// Takes a lock that somebody may hold for a while.
+async fn locked(
+    path: PathBuf,
+    lock: fn(&File) -> std::io::Result<()>,
+    holder: &str,
+) -> Result<File, Failure> {
     let shown = path.display().to_string();
     let locked = tokio::task::spawn_blocking(move || {
         let file = ipc::open_lock(&path)?;
-        file.lock()?;
+        lock(&file)?;
         std::io::Result::Ok(file)
     });
     match tokio::time::timeout(LOCK_LIMIT, locked).await {
         Ok(Ok(Ok(file))) => Ok(file),
         Ok(Ok(Err(error))) => Err(cannot_start(format!("{shown}: {error}"))),
         Ok(Err(error)) => Err(cannot_start(error)),
-        Err(_) => Err(cannot_start(format!("another client holds {shown}"))),
+        Err(_) => Err(cannot_start(format!("{holder} holds {shown}"))),
     }
 }
 
@@ -143,7 +194,7 @@ fn cannot_start(why: impl std::fmt::Display) -> Failure {
 }
 
 /// Beside this program, then where `AWSSO_DAEMON` says; never in `PATH`.
-fn find_daemon() -> Result<PathBuf, Failure> {
+pub fn find_daemon() -> Result<PathBuf, Failure> {
     let name = format!("awssod{}", std::env::consts::EXE_SUFFIX);
     let own = std::env::current_exe().ok();
     let beside = [

@@ -19,8 +19,17 @@ pub use client::Client;
 pub use endpoint::Endpoint;
 pub use error::{Failure, Reason};
 
-/// The version of the contract. An additive change does not bump it.
-pub const PROTOCOL: u32 = 1;
+/// The version of the contract. An additive change bumps it only when clients
+/// need what it added: then they have an older daemon replaced.
+pub const PROTOCOL: u32 = if cfg!(feature = "next-protocol") {
+    2
+} else {
+    1
+};
+
+/// The oldest that a daemon of this build serves. A change that is not additive
+/// makes it `PROTOCOL`.
+pub const OLDEST_PROTOCOL: u32 = 1;
 
 /// Metadata in which a first request brings its Hello along, and an answer that of the daemon.
 pub const HELLO: &str = "awsso-hello-bin";

@@ -445,6 +445,18 @@ pub enum DaemonCommand {
         #[arg(long, short)]
         follow: bool,
     },
+    /// Have the system's service manager start the daemon: systemd, launchd,
+    /// the Task Scheduler
+    Install(ServiceArgs),
+    /// Undo that: clients start the daemon again
+    Uninstall(ServiceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ServiceArgs {
+    /// Only show what would be written and run
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]

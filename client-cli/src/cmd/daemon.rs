@@ -10,7 +10,7 @@ use awsso_proto::{
 };
 use serde::Serialize;
 
-use super::logs;
+use super::{logs, service};
 use crate::{
     args::DaemonCommand,
     context::{self, Context},
@@ -55,6 +55,8 @@ pub async fn run(context: &Context, command: DaemonCommand) -> Result<u8, Stop> 
         }
         DaemonCommand::Status => status(context).await?,
         DaemonCommand::Logs { lines, follow } => logs::print(context, lines, follow).await?,
+        DaemonCommand::Install(args) => service::install(context, &args).await?,
+        DaemonCommand::Uninstall(args) => service::uninstall(context, &args).await?,
     }
     Ok(exit::OK)
 }
@@ -76,7 +78,7 @@ async fn start(context: &Context) -> Result<(), Stop> {
 }
 
 /// Whether there was one to stop. Returns when it has really ended.
-async fn stop(context: &Context, verb: &str, force: bool) -> Result<bool, Stop> {
+pub(super) async fn stop(context: &Context, verb: &str, force: bool) -> Result<bool, Stop> {
     let Some(client) = connect_to_running(context).await? else {
         return Ok(false);
     };
@@ -85,7 +87,10 @@ async fn stop(context: &Context, verb: &str, force: bool) -> Result<bool, Stop> 
         let _no_start = hold(context.endpoint.start_lock(), File::lock).await?;
         client
             .daemon()
-            .shutdown(ShutdownRequest { force })
+            .shutdown(ShutdownRequest {
+                force,
+                ..ShutdownRequest::default()
+            })
             .await
             .map_err(|status| explain_busy(status.into(), verb))?;
         // The daemon lets go of this one last.
@@ -185,5 +190,9 @@ impl DaemonView {
 /// `None` when nobody listens. A daemon of another protocol can be looked at
 /// and stopped, too.
 async fn connect_to_running(context: &Context) -> Result<Option<Client>, Failure> {
+    // Where a service manager listens, to knock is to start one.
+    if !context.endpoint.explicit && context.endpoint.announced().is_none() {
+        return Ok(None);
+    }
     Client::connect_any_protocol(&context.endpoint, &context::identity()).await
 }

@@ -19,6 +19,7 @@ mod man;
 mod mcp;
 mod policy;
 mod profiles;
+mod service;
 mod status;
 
 use crate::{args::Verb, context::Context, exit::Stop};

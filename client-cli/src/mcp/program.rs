@@ -42,7 +42,7 @@ pub fn path() -> Result<String, Failure> {
 
 /// A package manager installs a program into a folder with the version in its
 /// name, and puts a link into `PATH` that leads to the newest.
-fn lasting(program: PathBuf, path: Option<&OsStr>) -> PathBuf {
+pub fn lasting(program: PathBuf, path: Option<&OsStr>) -> PathBuf {
     let (Ok(real), Some(name)) = (fs::canonicalize(&program), program.file_name()) else {
         return program;
     };

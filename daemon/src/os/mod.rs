@@ -1,15 +1,17 @@
 //! The only platform code of the daemon: signals, detaching from whoever
-//! started it, hardening, process groups, the wall clock, memory.
+//! started it, service managers, hardening, process groups, the wall clock, memory.
 
 pub mod keyring;
 mod memory;
 pub mod notify;
+mod supervisor;
 #[cfg(unix)]
 mod unix;
 #[cfg(target_os = "linux")]
 mod wall_clock;
 
 pub use memory::give_back;
+pub use supervisor::Supervisor;
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(target_os = "linux")]

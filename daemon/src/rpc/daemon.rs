@@ -1,11 +1,11 @@
 //! `awsso.v1.Daemon`: the handshake, the daemon's own state, its end.
 
 use awsso_proto::{
-    Failure, Reason,
+    Failure, PROTOCOL, Reason,
     error::key,
     v1::{
-        HelloRequest, HelloResponse, ShutdownRequest, ShutdownResponse, WatchRequest,
-        WatchResponse, daemon_server::Daemon,
+        HelloRequest, HelloResponse, LoginFlow, ShutdownRequest, ShutdownResponse, StoreKind,
+        WatchRequest, WatchResponse, daemon_server::Daemon,
     },
 };
 use tokio::time::MissedTickBehavior;
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{STREAM_QUEUE, Services, Stream, connection::Caller};
-use crate::policy;
+use crate::{policy, session::Session};
 
 /// How often a watched daemon looks for a change; nothing runs unwatched.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -68,23 +68,55 @@ impl Daemon for Services {
         request: Request<ShutdownRequest>,
     ) -> Result<Response<ShutdownResponse>, Status> {
         let caller = Caller::of(&request);
-        policy::person_only(caller.principal(), "stop the daemon")?;
-        let running = self.jobs.would_be_lost();
-        if running > 0 && !request.into_inner().force {
-            return Err(Failure::new(
-                Reason::Busy,
-                format!("{running} running job(s) would be lost"),
-            )
-            .with(key::HINT, "wait for them (awsso jobs list), or add --force")
-            .into());
+        let ShutdownRequest {
+            force,
+            for_protocol,
+        } = request.into_inner();
+        // An assistant's client is updated, too, and by this nobody loses anything.
+        let hands_over = for_protocol > PROTOCOL && !force;
+        if !hands_over {
+            policy::person_only(caller.principal(), "stop the daemon")?;
         }
-        info!(name = caller.name(), pid = caller.pid(), "asked to stop");
+        if !force {
+            self.nothing_is_lost(hands_over).await?;
+        }
+        info!(
+            name = caller.name(),
+            pid = caller.pid(),
+            for_protocol,
+            "asked to stop"
+        );
         self.stop.cancel();
         Ok(Response::new(ShutdownResponse {}))
     }
 }
 
 impl Services {
+    /// Whether this daemon may end. A person who ends it knows that a login in
+    /// memory goes; who only came with a newer client does not.
+    async fn nothing_is_lost(&self, hands_over: bool) -> Result<(), Failure> {
+        let busy = |lost: String| Failure::new(Reason::Busy, format!("{lost} would be lost"));
+        let running = self.jobs.would_be_lost();
+        if running > 0 {
+            let hint = "wait for them (awsso jobs list), or add --force";
+            return Err(busy(format!("{running} running job(s)")).with(key::HINT, hint));
+        }
+        if !hands_over {
+            return Ok(());
+        }
+        let sessions = self.sessions.all();
+        let mut logins = sessions.iter().map(Session::flow_in_progress);
+        if logins.any(|flow| flow == Some(LoginFlow::Browser)) {
+            return Err(busy("a login that waits for the browser".into()));
+        }
+        let held = sessions.iter().filter(|session| session.holds_token());
+        let held = held.count();
+        if held > 0 && self.sessions.store().await.kind() == StoreKind::Memory {
+            return Err(busy(format!("{held} login(s), kept in memory only,")));
+        }
+        Ok(())
+    }
+
     fn state(&self, stopping: bool) -> WatchResponse {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let active = self

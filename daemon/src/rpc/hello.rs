@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use awsso_proto::{
-    Failure, HELLO, PROTOCOL, Reason, VERSION,
+    Failure, HELLO, OLDEST_PROTOCOL, PROTOCOL, Reason, VERSION,
     error::key,
     v1::{HelloRequest, HelloResponse, timestamp},
 };
@@ -31,6 +31,7 @@ impl Welcome {
             version: VERSION.to_owned(),
             pid: std::process::id(),
             started_at: Some(timestamp(started_at)),
+            oldest_protocol: OLDEST_PROTOCOL,
         };
         let encoded = STANDARD_NO_PAD.encode(response.encode_to_vec());
         Self {
@@ -56,7 +57,7 @@ impl Welcome {
     }
 
     /// A request that brings its Hello along: what its answer is to bring. What
-    /// another protocol means by a request is not known, so it is refused.
+    /// a protocol that is not served means by a request is not known, so it is refused.
     pub fn meet_with(
         &self,
         caller: &Caller,
@@ -65,7 +66,7 @@ impl Welcome {
         let encoded = headers.get(HELLO)?.as_bytes();
         let bytes = STANDARD_NO_PAD.decode(encoded.trim_ascii_end()).ok()?;
         let hello = HelloRequest::decode(bytes.as_slice()).ok()?;
-        let met = if hello.protocol == PROTOCOL {
+        let met = if (OLDEST_PROTOCOL..=PROTOCOL).contains(&hello.protocol) {
             self.meet(caller, &hello);
             Ok(())
         } else {

@@ -193,7 +193,7 @@ impl v1::daemon_server::Daemon for Script {
             protocol: PROTOCOL,
             version: VERSION.into(),
             pid: std::process::id(),
-            started_at: None,
+            ..v1::HelloResponse::default()
         }))
     }
 

@@ -3,17 +3,26 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+            net::UnixListener,
+        },
+    },
     path::{Path, PathBuf},
 };
 
-use interprocess::local_socket::{
-    GenericFilePath, ListenerOptions, ToFsName as _,
-    tokio::{Listener as Inner, Stream},
-    traits::{
-        StreamCommon as _,
-        tokio::{Listener as _, Stream as _},
+use interprocess::{
+    local_socket::{
+        GenericFilePath, ListenerOptions, ToFsName as _,
+        tokio::{Listener as Inner, Stream},
+        traits::{
+            StreamCommon as _,
+            tokio::{Listener as _, Stream as _},
+        },
     },
+    os::unix::uds_local_socket::tokio::Listener as UnixInner,
 };
 
 use super::{Conn, Peer};
@@ -25,6 +34,38 @@ const MAX_SOCKET_PATH: usize = 103;
 /// A bound socket. Dropping it leaves the file: whoever holds the instance
 /// lock removes it.
 pub struct Listener(Inner);
+
+/// A socket on which a service manager listens, and will listen again: it is
+/// answered, and its file is left alone.
+#[derive(Debug)]
+pub struct Bound {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Bound {
+    /// # Errors
+    /// It is no Unix socket, or one without a path.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        let listener = UnixListener::from(fd);
+        let address = listener.local_addr()?;
+        let path = address
+            .as_pathname()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the socket has no path"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn listen(self) -> io::Result<Listener> {
+        UnixInner::try_from(OwnedFd::from(self.listener)).map(|bound| Listener(bound.into()))
+    }
+}
 
 /// `/run/user/<uid>`, when it is a directory of ours.
 pub fn user_runtime_dir() -> Option<PathBuf> {

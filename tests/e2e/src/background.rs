@@ -99,6 +99,10 @@ impl Background {
         process::signal(pid, "INT");
     }
 
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for its end.
     pub async fn end(mut self) -> Run {
         let status = within_limit(&self.shown, self.child.wait()).await;

@@ -13,7 +13,9 @@ mod notifications;
 pub mod process;
 mod run;
 mod shim;
+mod supervised;
 mod terminal;
+mod user_manager;
 mod wire;
 mod world;
 
@@ -27,7 +29,9 @@ pub use mcp_clients::{Client, HttpShim};
 pub use notifications::{Notification, Notifications};
 pub use run::Run;
 pub use shim::{Answer, Shim};
+pub use supervised::Supervised;
 pub use terminal::OnTerminal;
+pub use user_manager::UserManager;
 pub use wire::Stranger;
 pub use world::{World, bin, finish, within_limit};
 

@@ -47,7 +47,10 @@ async fn an_agent_gets_no_credentials_and_cannot_stop_the_daemon() {
         assert_denied(
             agent
                 .daemon()
-                .shutdown(ShutdownRequest { force: true })
+                .shutdown(ShutdownRequest {
+                    force: true,
+                    ..ShutdownRequest::default()
+                })
                 .await,
         );
         // It cannot become a person afterwards.
@@ -123,7 +126,14 @@ async fn who_never_says_who_it_is_counts_as_an_agent() {
     let mut credentials = CredentialsClient::with_origin(stranger.clone(), Stranger::origin());
     assert_denied(credentials.get(target()).await);
     let mut daemon = DaemonClient::with_origin(stranger.clone(), Stranger::origin());
-    assert_denied(daemon.shutdown(ShutdownRequest { force: true }).await);
+    assert_denied(
+        daemon
+            .shutdown(ShutdownRequest {
+                force: true,
+                ..ShutdownRequest::default()
+            })
+            .await,
+    );
     policy(&world, "preset = 'nonsense'", 0o600);
     let mut session = SessionClient::with_origin(stranger, Stranger::origin());
     assert_denied(session.get(GetSessionRequest::default()).await);

@@ -136,12 +136,7 @@ async fn whenever_client_and_daemon_are_killed_each_job_is_there_and_says_what_b
 async fn a_daemon_that_is_stopped_leaves_a_run_in_aws_to_the_next_one() {
     let world = World::logged_in().await;
     let run = fleet(&world, "sleep 3; hostname");
-    within_limit("the command is sent", async {
-        while world.sandbox.count("ssm.SendCommand") < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    world.commands_are_sent(2).await;
     // Nothing would be lost: it need not be forced.
     let _ = world.awsso(&["daemon", "stop"]).await.ok();
     let ended = run.end().await;

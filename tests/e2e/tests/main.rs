@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod activation;
 mod agent;
 mod approvals;
 mod audit;
@@ -40,6 +41,7 @@ mod read_command;
 mod remote_shell;
 mod role_credentials;
 mod serve;
+mod service;
 mod session;
 mod shared_cache;
 mod shells;
@@ -50,4 +52,5 @@ mod status;
 mod target;
 mod trust;
 mod two_users;
+mod upgrade;
 mod whole_output;

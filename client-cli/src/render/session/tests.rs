@@ -41,6 +41,7 @@ fn status_has_the_documented_fields_and_null_for_what_is_unset() {
         version: "0.1.0".into(),
         pid: 7,
         started_at: Some(timestamp(epoch(0))),
+        ..HelloResponse::default()
     };
     let mut known = known(vec![session("corp", SessionState::LoginRequired)]);
     known.store = Some(store(StoreKind::File, "it is locked"));

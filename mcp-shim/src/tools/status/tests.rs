@@ -18,7 +18,7 @@ fn daemon() -> HelloResponse {
         protocol: 1,
         version: "0.1.0".into(),
         pid: 7,
-        started_at: None,
+        ..HelloResponse::default()
     }
 }
 

@@ -64,7 +64,10 @@ async fn an_endpoint_that_somebody_else_has_taken_is_told_once_and_the_program_g
     let person = world.connect(ClientKind::Cli).await;
     person
         .daemon()
-        .shutdown(ShutdownRequest { force: true })
+        .shutdown(ShutdownRequest {
+            force: true,
+            ..ShutdownRequest::default()
+        })
         .await
         .unwrap();
     drop(person);
