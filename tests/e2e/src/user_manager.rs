@@ -17,18 +17,16 @@ pub struct UserManager {
 }
 
 impl UserManager {
-    /// `None` where this system allows no mount namespace: in a container without
-    /// that right, and for a user who is not root.
-    #[expect(clippy::print_stderr, reason = "a test that is not run says so")]
-    pub async fn start(world: &World) -> Option<Self> {
+    pub async fn start(world: &World) -> Self {
         let allowed = Command::new("unshare")
             .args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
             .stderr(Stdio::null())
             .status();
-        if !allowed.await.is_ok_and(|status| status.success()) {
-            eprintln!("no mount namespace here: systemd is not tried");
-            return None;
-        }
+        let allowed = allowed.await.is_ok_and(|status| status.success());
+        assert!(
+            allowed,
+            "systemd is tried in a mount namespace: run the tests as root"
+        );
         let systemd = SYSTEMD
             .iter()
             .find(|path| std::fs::exists(path).is_ok_and(|it| it));
@@ -59,7 +57,7 @@ impl UserManager {
             }
         })
         .await;
-        Some(manager)
+        manager
     }
 
     /// As at the end of the person's last login.
