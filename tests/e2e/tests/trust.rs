@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use awsso_e2e::{World, bin, finish, known};
+use awsso_e2e::{Run, World, bin, finish, known};
 use awsso_proto::ipc;
 
 const NOBODY: u32 = 65_534;
@@ -131,4 +131,63 @@ async fn another_user_gets_nothing_even_where_the_folder_is_open() {
         status["sessions"][0]["state"], "active",
         "the owner is served"
     );
+}
+
+/// A shell of another user, who sees the world's folder.
+async fn as_nobody(world: &World, line: &str) -> Run {
+    let mut setpriv = world.program("setpriv");
+    setpriv
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["/bin/sh", "-c", line])
+        .current_dir("/");
+    finish(setpriv, line.to_owned()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_cannot_take_the_place_of_the_socket_and_reads_no_file() {
+    if ipc::own_uid() != 0 {
+        return; // only root can become somebody else
+    }
+    let world = World::new().await;
+    let (folder, mode) = (world.runtime().join("awsso"), |path: &Path, mode| {
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    });
+    // As in /tmp: all may make something there, and only its owner may remove it.
+    for path in [world.dir(), &world.home(), &world.home().join(".local")] {
+        std::fs::create_dir_all(path).unwrap();
+        mode(path, 0o755);
+    }
+    mode(&world.runtime(), 0o1777);
+
+    let taken = format!("mkdir -m 777 {}", folder.display());
+    let _ = as_nobody(&world, &taken).await.ok();
+    let refused = world.awsso(&["daemon", "start"]).await.code(4);
+    let refused = refused.says("belongs to uid 65534, not to you");
+    assert!(!refused.stderr.contains("ready"), "{refused:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    // Nor is a link taken for the folder.
+    let elsewhere = world.dir().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    mode(&elsewhere, 0o777);
+    let link = format!("ln -s {} {}", elsewhere.display(), folder.display());
+    let _ = as_nobody(&world, &link).await.ok();
+    let _ = world.awsso(&["daemon", "start"]).await.code(4);
+    assert!(std::fs::read_dir(&elsewhere).unwrap().next().is_none());
+    std::fs::remove_file(&folder).unwrap();
+
+    let _ = world.awsso(&["login", "--no-launch-browser"]).await.ok();
+    for path in [&folder, &world.socket()] {
+        for line in ["mv {} {}.old", "rm -rf {}", "chmod 777 {}"] {
+            let line = line.replace("{}", &path.display().to_string());
+            let _ = as_nobody(&world, &line).await;
+        }
+    }
+    for path in everything(&world.state()) {
+        let line = format!("cat {0} || ls {0} || : > {0}", path.display());
+        let run = as_nobody(&world, &line).await;
+        assert!(run.code != Some(0) && run.stdout.is_empty(), "{run:?}");
+    }
+    let status = world.awsso(&["status", "--json"]).await.code(0).json();
+    assert_eq!(status["sessions"][0]["state"], "active");
 }
