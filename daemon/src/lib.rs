@@ -11,6 +11,7 @@ mod instance;
 mod instance_tags;
 mod jobs;
 mod limiter;
+mod lock;
 pub mod logs;
 mod loopback;
 pub mod os;
@@ -38,6 +39,7 @@ use instance_tags::InstanceTags;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
+use lock::Lock;
 use policy::{Agents, Approvals, Audit, Redactor};
 use rpc::{Services, Welcome};
 pub use session::Vault;
@@ -105,11 +107,15 @@ pub async fn run(
         redactor.clone(),
         tracker.clone(),
     );
+    let lock = Lock::new(sessions.clone(), broker.clone());
+    let signal = os::LockSignal::new()
+        .map_err(|error| Failure::new(Reason::Internal, format!("SIGUSR1: {error}")))?;
+    tracker.spawn(lock.clone().obey(signal, stop.clone()));
     let instance_tags =
         InstanceTags::new(aws.clone(), clock.clone(), broker.clone(), limiters.clone());
     let jobs = Jobs::new(jobs::Parts {
         config: Arc::clone(&config),
-        aws,
+        aws: aws.clone(),
         clock: clock.clone(),
         sessions: sessions.clone(),
         accounts: accounts.clone(),
@@ -124,6 +130,9 @@ pub async fn run(
     let services = Services {
         welcome: Welcome::new(agents.clone(), clock.now()),
         config,
+        aws,
+        limiters: limiters.clone(),
+        lock,
         sessions,
         accounts,
         broker,

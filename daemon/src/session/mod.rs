@@ -25,6 +25,7 @@ use awsso_proto::{
     error::key,
     v1::{self, LoginFlow, SessionState, StoreStatus, timestamp},
 };
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -130,6 +131,41 @@ impl Sessions {
         self.revision.subscribe()
     }
 
+    /// Empties the memory of every session; what is sealed on disk stays, and is
+    /// not read again before [`open`](Self::open). The sessions whose login is lost
+    /// by that; `None` when nothing was to be done.
+    pub async fn lock(&self) -> Option<Vec<String>> {
+        if !self.parts.store.shut() {
+            return None;
+        }
+        let sessions = self.all();
+        let locked = sessions.iter().map(|session| async {
+            let held = session.lock().await.unwrap_or(false); // it ends: so does its memory
+            held.then(|| session.name().to_owned())
+        });
+        let held = join_all(locked).await.into_iter().flatten();
+        let lost = held.filter(|_| self.parts.store.keeps_nothing());
+        let mut lost: Vec<_> = lost.collect();
+        lost.sort();
+        // Last: a renewal that was under way has been stored.
+        self.parts.store.forget_key();
+        Some(lost)
+    }
+
+    /// The store may be read again, and is. `false` when it was open.
+    pub fn open(&self) -> bool {
+        self.parts.store.open()
+    }
+
+    pub fn is_locked(&self) -> bool {
+        self.parts.store.is_shut()
+    }
+
+    /// Returns when somebody locks; at once when it is locked.
+    pub async fn locked(&self) {
+        self.parts.store.until_shut(true).await;
+    }
+
     /// Where logins are kept between two runs of the daemon.
     pub async fn store(&self) -> StoreStatus {
         self.parts.store.status().await
@@ -142,6 +178,7 @@ pub struct Session {
     spec: SessionSpec,
     clock: Clock,
     limiter: Arc<Limiter>,
+    store: Store,
     commands: mpsc::Sender<Command>,
     machine: watch::Receiver<Arc<Machine>>,
 }
@@ -159,6 +196,10 @@ enum Command {
         reply: oneshot::Sender<Ticket>,
     },
     Logout {
+        reply: oneshot::Sender<bool>,
+    },
+    /// Forgets every secret; whether there was one.
+    Lock {
         reply: oneshot::Sender<bool>,
     },
     Renew,
@@ -233,12 +274,14 @@ impl Session {
             logout_reply: None,
             browser: None,
             awaits_keyring: false,
+            is_shut_out: false,
         };
         parts.tracker.spawn(actor.run(parts.stop.clone()));
         Self {
             spec,
             clock: parts.clock.clone(),
             limiter,
+            store: parts.store.clone(),
             commands,
             machine: watch,
         }
@@ -342,6 +385,12 @@ impl Session {
         answer.await.map_err(|_| stopping())
     }
 
+    async fn lock(&self) -> Result<bool, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Lock { reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
     /// A token that AWS should accept now, renewed first if need be.
     pub async fn token(&self) -> Result<Access, Failure> {
         self.loaded(RENEWAL_LIMIT).await;
@@ -429,6 +478,9 @@ impl Session {
 
     fn no_token(&self, machine: &Machine) -> Failure {
         let name = &self.spec.name;
+        if self.store.is_shut() {
+            return locked_failure().with(key::SESSION, name);
+        }
         let failure = match machine.state(self.clock.now()) {
             // It could be renewed, but AWS was not there.
             SessionState::Expired => machine.last_error().cloned().unwrap_or_else(|| {
@@ -475,6 +527,12 @@ fn access(machine: &Machine, now: SystemTime) -> Option<Access> {
         generation: machine.generation(),
         epoch: machine.epoch(),
     })
+}
+
+/// What is answered until a person opens what was locked.
+pub fn locked_failure() -> Failure {
+    Failure::new(Reason::LoginRequired, "awsso is locked")
+        .with(key::HINT, "a person opens it: awsso unlock")
 }
 
 fn stopping() -> Failure {
