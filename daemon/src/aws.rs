@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::{
     client::{
         http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
         orchestrator::{HttpRequest, HttpResponse},
-        result::SdkError,
+        result::{ConnectorError, SdkError},
         runtime_components::RuntimeComponents,
     },
     http::StatusCode,
@@ -167,7 +167,8 @@ impl Aws {
     }
 
     async fn time_at(&self, url: &str) -> Result<SystemTime, String> {
-        let answer = self.http(http::Request::head(url)).await?;
+        let answer = self.ask(http::Request::head(url), &|error| deepest(error));
+        let answer = answer.await?;
         let date = answer.headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
         date.and_then(|date| SystemTime::try_from(date).ok())
@@ -211,6 +212,14 @@ impl Aws {
     }
 
     async fn http(&self, request: http::request::Builder) -> Result<HttpResponse, String> {
+        self.ask(request, &|error| error.to_string()).await
+    }
+
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        words: &(dyn Fn(&ConnectorError) -> String + Sync),
+    ) -> Result<HttpResponse, String> {
         let request = request.body(SdkBody::empty());
         // What is wrong with it may hold its URL, and that may be a secret.
         let request = request.map_err(|_| NO_REQUEST.to_owned())?;
@@ -219,7 +228,7 @@ impl Aws {
         tokio::time::timeout(CONNECT_LIMIT, answer)
             .await
             .map_err(|_| NO_ANSWER.to_owned())?
-            .map_err(|error| error.to_string())
+            .map_err(|error| words(&error))
     }
 
     /// Where browsers sign in to the console, unless it is AWS itself.
@@ -400,6 +409,15 @@ impl Aws {
         }
         Ok(url.map(str::to_owned))
     }
+}
+
+/// Why in the end: "io error" helps nobody, "connection refused" does.
+fn deepest(error: &ConnectorError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// A body, as far as it may be that long.

@@ -149,7 +149,7 @@ pub async fn run(
     let listener = instance.bind().await?;
     info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
     ready(instance.socket());
-    let served = serve(listener, services, &tracker, stop).await;
+    let served = Box::pin(serve(listener, services, &tracker, stop)).await;
     if let Err(error) = limiters.remember(&limits) {
         warn!(%error, "what AWS's limits are is not remembered");
     }

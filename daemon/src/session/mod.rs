@@ -7,6 +7,7 @@ mod authorization_code;
 mod aws_cache;
 mod callback;
 mod event;
+mod lock;
 mod oidc;
 mod state;
 mod store;
@@ -25,7 +26,6 @@ use awsso_proto::{
     error::key,
     v1::{self, LoginFlow, SessionState, StoreStatus, timestamp},
 };
-use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -42,6 +42,7 @@ use crate::{
 };
 use actor::Actor;
 use aws_cache::AwsCache;
+pub use lock::locked_failure;
 use oidc::Oidc;
 pub use state::Machine;
 pub use store::Store;
@@ -129,41 +130,6 @@ impl Sessions {
     /// Changes with every change of any session.
     pub fn revision(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
-    }
-
-    /// Empties the memory of every session; what is sealed on disk stays, and is
-    /// not read again before [`open`](Self::open). The sessions whose login is lost
-    /// by that; `None` when nothing was to be done.
-    pub async fn lock(&self) -> Option<Vec<String>> {
-        if !self.parts.store.shut() {
-            return None;
-        }
-        let sessions = self.all();
-        let locked = sessions.iter().map(|session| async {
-            let held = session.lock().await.unwrap_or(false); // it ends: so does its memory
-            held.then(|| session.name().to_owned())
-        });
-        let held = join_all(locked).await.into_iter().flatten();
-        let lost = held.filter(|_| self.parts.store.keeps_nothing());
-        let mut lost: Vec<_> = lost.collect();
-        lost.sort();
-        // Last: a renewal that was under way has been stored.
-        self.parts.store.forget_key();
-        Some(lost)
-    }
-
-    /// The store may be read again, and is. `false` when it was open.
-    pub fn open(&self) -> bool {
-        self.parts.store.open()
-    }
-
-    pub fn is_locked(&self) -> bool {
-        self.parts.store.is_shut()
-    }
-
-    /// Returns when somebody locks; at once when it is locked.
-    pub async fn locked(&self) {
-        self.parts.store.until_shut(true).await;
     }
 
     /// Where logins are kept between two runs of the daemon.
@@ -385,12 +351,6 @@ impl Session {
         answer.await.map_err(|_| stopping())
     }
 
-    async fn lock(&self) -> Result<bool, Failure> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Lock { reply }).await?;
-        answer.await.map_err(|_| stopping())
-    }
-
     /// A token that AWS should accept now, renewed first if need be.
     pub async fn token(&self) -> Result<Access, Failure> {
         self.loaded(RENEWAL_LIMIT).await;
@@ -527,12 +487,6 @@ fn access(machine: &Machine, now: SystemTime) -> Option<Access> {
         generation: machine.generation(),
         epoch: machine.epoch(),
     })
-}
-
-/// What is answered until a person opens what was locked.
-pub fn locked_failure() -> Failure {
-    Failure::new(Reason::LoginRequired, "awsso is locked")
-        .with(key::HINT, "a person opens it: awsso unlock")
 }
 
 fn stopping() -> Failure {

@@ -21,6 +21,15 @@ async fn keys(world: &World) -> awsso_e2e::Run {
         .await
 }
 
+/// What of the daemon's memory is kept out of the swap.
+async fn pinned_kib(world: &World) -> u64 {
+    let pid = world.daemon_pid().await.unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+    let number = line.unwrap().split_whitespace().next().unwrap();
+    number.parse().unwrap()
+}
+
 async fn session(world: &World) -> Value {
     let status = world.awsso(&["status", "--json"]).await.code(0).json();
     status["sessions"][0].clone()
@@ -44,6 +53,7 @@ async fn a_lock_empties_the_memory_and_a_persons_next_command_opens_it() {
     desktop.unlock().await;
     world.login().await;
     let _ = keys(&world).await.ok();
+    assert!(pinned_kib(&world).await > 0, "the key of the store");
     let locked = world.awsso(&["lock", "--json"]).await.code(0).json();
     assert_eq!(locked, json!({"locked": true, "changed": true, "lost": []}));
     is_locked(&world).await;

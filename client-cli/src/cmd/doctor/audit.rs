@@ -21,17 +21,17 @@ pub fn writing(answer: &DiagnoseResponse) -> Option<Check> {
 }
 
 /// What lies on disk: a daemon does not vouch for its own log.
-pub fn reading(state: &Path) -> Option<Check> {
+pub fn reading(state: &Path) -> Check {
     let report = match audit::verify(state) {
         Ok(report) => report,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Report::default(),
         Err(error) => {
             let summary = format!("the audit log cannot be read: {error}");
             let cure = format!("look at the rights of {}", state.display());
-            return Some(Check::fail(ID, summary, cure));
+            return Check::fail(ID, summary, cure);
         }
     };
-    Some(match report.tampered {
+    match report.tampered {
         None => {
             let lines = report.lines;
             Check::ok(ID, format!("its {lines} line(s) are as they were written"))
@@ -41,5 +41,5 @@ pub fn reading(state: &Path) -> Option<Check> {
             format!("the audit log is not as it was written: {found}"),
             "find out who changed it; awsso audit show reads what is there",
         ),
-    })
+    }
 }

@@ -4,7 +4,7 @@
 use clap::ValueEnum as _;
 
 use super::Check;
-use crate::mcp::{Client, place::Machine, survey};
+use crate::mcp::{Client, check::Problem, place::Machine, survey};
 
 const ID: &str = "mcp";
 
@@ -21,7 +21,11 @@ pub async fn checks() -> Vec<Check> {
         }
         checks.extend(report.findings.into_iter().map(|finding| {
             let summary = format!("{}: {}", client.title(), finding.message);
-            Check::fail(ID, summary, finding.cure)
+            if keeps_it_from_starting(finding.problem) {
+                Check::fail(ID, summary, finding.cure)
+            } else {
+                Check::warn(ID, summary, finding.cure)
+            }
         }));
     }
     if checks.is_empty() {
@@ -33,4 +37,20 @@ pub async fn checks() -> Vec<Check> {
         checks.push(Check::ok(ID, summary));
     }
     checks
+}
+
+fn keeps_it_from_starting(problem: Problem) -> bool {
+    match problem {
+        Problem::UnreadableFile
+        | Problem::MissingProgram
+        | Problem::NotExecutable
+        | Problem::NoAnswer => true,
+        Problem::OtherVersion
+        | Problem::RelativePath
+        | Problem::Wrapper
+        | Problem::OtherProgram
+        | Problem::SwitchedOff
+        | Problem::SeveralEntries
+        | Problem::OldServer => false,
+    }
 }

@@ -96,8 +96,8 @@ struct Checks {
 }
 
 pub async fn run(context: &Context) -> Result<u8, Stop> {
-    let looked = async { Ok::<_, Stop>(all(context).await) };
-    let checks = Progress::new("looking around").over(looked).await?;
+    let looked = Box::pin(all(context));
+    let checks = Progress::new("looking around").over(looked).await;
     if context.json {
         terminal::json(&Checks { checks })?;
     } else {
@@ -124,7 +124,7 @@ async fn all(context: &Context) -> Vec<Check> {
     let of_files = bounded("files", async {
         let looked = tokio::task::spawn_blocking(move || {
             let mut checks = files::modes(&state);
-            checks.extend(audit::reading(&state));
+            checks.push(audit::reading(&state));
             checks.extend(environment::checks(&crate::context::variable));
             checks.extend(profiles::checks(&crate::context::variable));
             checks
