@@ -45,7 +45,7 @@ use crate::{
     limiter::Limiters,
     lock::Lock,
     policy::{Agents, Approvals, Audit, Note, Principal, Redactor, admit, person_only},
-    session::{Session, Sessions, locked_failure},
+    session::{Session, Sessions},
 };
 
 /// Messages of one stream that wait for a slow client.
@@ -122,7 +122,11 @@ impl Services {
     /// agent does not.
     fn admit_to_logins(&self, principal: Principal) -> Result<(), Failure> {
         match principal {
-            Principal::Agent if self.lock.is_closed() => Err(locked_failure()),
+            // Not LOGIN_REQUIRED: to log in is what it would try next.
+            Principal::Agent if self.lock.is_closed() => Err(Failure::new(
+                Reason::DeniedByPolicy,
+                "awsso is locked, and only a person opens it: awsso unlock",
+            )),
             Principal::Agent => Ok(()),
             Principal::Person => {
                 self.lock.open();

@@ -95,8 +95,11 @@ async fn an_agent_neither_locks_nor_opens() {
     assert_eq!(refused(open).reason, Reason::DeniedByPolicy);
     let login = agent.session().login(LoginRequest::default()).await;
     let login = refused(login.map(|_| ()).unwrap_err());
-    assert_eq!(login.reason, Reason::LoginRequired);
-    assert_eq!(login.hint(), Some("a person opens it: awsso unlock"));
+    assert_eq!(login.reason, Reason::DeniedByPolicy);
+    assert_eq!(
+        login.message,
+        "awsso is locked, and only a person opens it: awsso unlock"
+    );
     let seen = agent.session().get(GetSessionRequest::default()).await;
     assert!(seen.is_ok(), "it may look");
     is_locked(&world).await;
