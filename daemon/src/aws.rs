@@ -2,7 +2,10 @@
 //! time limits are decided here, and nowhere by a request. The SDK's own
 //! retries are off: the limiter retries.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -15,13 +18,17 @@ use aws_smithy_runtime_api::{
     client::{
         http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
         orchestrator::{HttpRequest, HttpResponse},
-        result::SdkError,
+        result::{ConnectorError, SdkError},
         runtime_components::RuntimeComponents,
     },
     http::StatusCode,
 };
 use aws_smithy_types::{
-    body::SdkBody, byte_stream::ByteStream, error::ErrorMetadata, retry::RetryConfig,
+    body::SdkBody,
+    byte_stream::ByteStream,
+    date_time::{DateTime, Format},
+    error::ErrorMetadata,
+    retry::RetryConfig,
     timeout::TimeoutConfig,
 };
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
@@ -40,6 +47,8 @@ use crate::{
 /// One attempt: a portal answers in well under a second, or not at all.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Whoever looks for what is wrong is told that it takes too long.
+const CONTACT_LIMIT: Duration = Duration::from_secs(3);
 /// Polls come more often; what is kept longer wakes an idle daemon for nothing.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// A page that is read here is a few hundred bytes of JSON.
@@ -55,8 +64,19 @@ const NO_REQUEST: &str = "it cannot be asked that";
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: Arc<Config>,
+    clock: Clock,
     shared: SdkConfig,
     network: Route,
+}
+
+/// What became of asking AWS for the time.
+#[derive(Debug)]
+pub struct Contact {
+    pub url: String,
+    pub time: Result<SystemTime, String>,
+    /// By our own clock, in the middle of the question.
+    pub asked: SystemTime,
+    pub proxy: bool,
 }
 
 /// How this machine reaches the world.
@@ -99,6 +119,7 @@ impl Aws {
             .build();
         Ok(Self {
             config,
+            clock: clock.clone(),
             shared,
             network,
         })
@@ -127,6 +148,35 @@ impl Aws {
         let redirects = (300..400).contains(&answer.status().as_u16());
         let location = answer.headers().get("location").filter(|_| redirects);
         Ok(location.map(str::to_owned))
+    }
+
+    /// Asks the login service in a region what time it is; nothing is sent along.
+    pub async fn contact(&self, region: &str) -> Contact {
+        let (url, clock) = (self.oidc_endpoint(region), &self.clock);
+        let before = clock.now();
+        let time = match &url {
+            Ok(url) => {
+                let asked = tokio::time::timeout(CONTACT_LIMIT, self.time_at(url));
+                asked.await.unwrap_or_else(|_| Err(NO_ANSWER.to_owned()))
+            }
+            Err(failure) => Err(failure.to_string()),
+        };
+        let took = clock.now().duration_since(before).unwrap_or_default();
+        Contact {
+            url: url.unwrap_or_default(),
+            time,
+            asked: before + took / 2,
+            proxy: !self.network.proxy.is_disabled(),
+        }
+    }
+
+    async fn time_at(&self, url: &str) -> Result<SystemTime, String> {
+        let answer = self.ask(http::Request::head(url), &|error| deepest(error));
+        let answer = answer.await?;
+        let date = answer.headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        date.and_then(|date| SystemTime::try_from(date).ok())
+            .ok_or_else(|| "the answer has no date".to_owned())
     }
 
     /// Status and body of a page, followed nowhere.
@@ -166,6 +216,14 @@ impl Aws {
     }
 
     async fn http(&self, request: http::request::Builder) -> Result<HttpResponse, String> {
+        self.ask(request, &|error| error.to_string()).await
+    }
+
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        words: &(dyn Fn(&ConnectorError) -> String + Sync),
+    ) -> Result<HttpResponse, String> {
         let request = request.body(SdkBody::empty());
         // What is wrong with it may hold its URL, and that may be a secret.
         let request = request.map_err(|_| NO_REQUEST.to_owned())?;
@@ -174,7 +232,7 @@ impl Aws {
         tokio::time::timeout(CONNECT_LIMIT, answer)
             .await
             .map_err(|_| NO_ANSWER.to_owned())?
-            .map_err(|error| error.to_string())
+            .map_err(|error| words(&error))
     }
 
     /// Where browsers sign in to the console, unless it is AWS itself.
@@ -355,6 +413,15 @@ impl Aws {
         }
         Ok(url.map(str::to_owned))
     }
+}
+
+/// Why in the end: "io error" helps nobody, "connection refused" does.
+fn deepest(error: &ConnectorError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// A body, as far as it may be that long.

@@ -11,6 +11,7 @@ mod instance;
 mod instance_tags;
 mod jobs;
 mod limiter;
+mod lock;
 pub mod logs;
 mod loopback;
 pub mod os;
@@ -19,7 +20,7 @@ mod portal;
 mod rpc;
 mod session;
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use awsso_proto::{Failure, Reason, ipc};
 use tokio::sync::Notify;
@@ -38,6 +39,7 @@ use instance_tags::InstanceTags;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
+use lock::Lock;
 use policy::{Agents, Approvals, Audit, Redactor};
 use rpc::{Services, Welcome};
 pub use session::Vault;
@@ -106,11 +108,15 @@ pub async fn run(
         redactor.clone(),
         tracker.clone(),
     );
+    let lock = Lock::new(sessions.clone(), broker.clone());
+    let signal = os::LockSignal::new()
+        .map_err(|error| Failure::new(Reason::Internal, format!("SIGUSR1: {error}")))?;
+    tracker.spawn(lock.clone().obey(signal, stop.clone()));
     let instance_tags =
         InstanceTags::new(aws.clone(), clock.clone(), broker.clone(), limiters.clone());
     let jobs = Jobs::new(jobs::Parts {
         config: Arc::clone(&config),
-        aws,
+        aws: aws.clone(),
         clock: clock.clone(),
         sessions: sessions.clone(),
         accounts: accounts.clone(),
@@ -125,6 +131,9 @@ pub async fn run(
     let services = Services {
         welcome: Welcome::new(agents.clone(), clock.now()),
         config,
+        aws,
+        limiters: limiters.clone(),
+        lock,
         sessions,
         accounts,
         broker,
@@ -141,19 +150,8 @@ pub async fn run(
     let listener = instance.bind().await?;
     info!(socket = %instance.socket().display(), version = awsso_proto::VERSION, "ready");
     ready(instance.socket());
-    let served = {
-        let mut serving = Box::pin(serve(listener, services, &tracker, stop.clone()));
-        let early = tokio::select! {
-            served = &mut serving => Some(served),
-            () = stop.cancelled() => None,
-        };
-        // While this one drains, a client can start the next, which waits.
-        instance.leave();
-        match early {
-            Some(served) => served,
-            None => serving.await,
-        }
-    };
+    let serving = Box::pin(serve(listener, services, &tracker, stop.clone()));
+    let served = until_left(serving, &mut instance, &stop).await;
     if let Err(error) = limiters.remember(&limits) {
         warn!(%error, "what AWS's limits are is not remembered");
     }
@@ -163,6 +161,23 @@ pub async fn run(
     writer.finish().await;
     info!("stopped");
     served
+}
+
+/// While this one drains, a client can start the next, which waits.
+async fn until_left(
+    mut serving: Pin<Box<impl Future<Output = Result<(), Failure>>>>,
+    instance: &mut Instance,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let early = tokio::select! {
+        served = &mut serving => Some(served),
+        () = stop.cancelled() => None,
+    };
+    instance.leave();
+    match early {
+        Some(served) => served,
+        None => serving.await,
+    }
 }
 
 async fn serve(

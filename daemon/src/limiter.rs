@@ -266,6 +266,22 @@ impl Limiters {
         Arc::clone(limiter)
     }
 
+    /// Where AWS said "slow down" within this span, and how long ago.
+    pub fn throttled(&self, within: Duration) -> Vec<(String, Duration)> {
+        let now = Instant::now();
+        let places = self.lock();
+        let ago = |limiter: &Limiter| {
+            let at = limiter.pace().last_throttled()?;
+            Some(now.saturating_duration_since(at)).filter(|ago| *ago <= within)
+        };
+        let found = places.limiters.iter();
+        let mut found: Vec<_> = found
+            .filter_map(|(place, limiter)| Some((place.clone(), ago(limiter)?)))
+            .collect();
+        found.sort();
+        found
+    }
+
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

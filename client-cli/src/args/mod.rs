@@ -99,6 +99,12 @@ pub enum Verb {
     /// Start, stop and look at the daemon
     #[command(subcommand)]
     Daemon(DaemonCommand),
+    /// Find what is wrong on this machine, and say what helps; changes nothing
+    Doctor,
+    /// Forget every secret in memory; the logins stay sealed on disk
+    Lock,
+    /// Read the logins again after `awsso lock`
+    Unlock,
     /// Print a script that completes commands, flags, accounts and roles in a shell
     Completions(CompletionsArgs),
     /// What that script asks
@@ -128,6 +134,9 @@ impl Verb {
             | Self::Audit(_)
             | Self::Mcp(_)
             | Self::Daemon(_)
+            | Self::Doctor
+            | Self::Lock
+            | Self::Unlock
             | Self::Completions(_)
             | Self::Complete(_)
             | Self::Man(_) => Family::Plain,

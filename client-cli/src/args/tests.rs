@@ -141,16 +141,6 @@ fn a_policy_is_tested_for_an_agent_unless_a_person_is_named() {
 }
 
 #[test]
-fn what_is_not_built_is_not_there() {
-    let help = Args::command().render_help().to_string();
-    assert!(!help.contains("doctor"));
-    assert_eq!(
-        parse("awsso doctor").unwrap_err().kind(),
-        ErrorKind::InvalidSubcommand
-    );
-}
-
-#[test]
 fn a_server_gets_only_variables_that_it_reads_and_that_are_no_secrets() {
     let line = "awsso mcp install cursor --env";
     assert!(parse(&format!("{line} AWS_SSO_REGION=eu-west-1 --env DEBUG=1")).is_ok());

@@ -8,10 +8,12 @@ mod completions;
 mod console;
 mod credentials;
 mod daemon;
+mod doctor;
 mod ec2_exec_command;
 mod exec;
 mod exec_command;
 mod jobs;
+mod lock;
 mod login;
 mod logout;
 mod logs;
@@ -43,6 +45,9 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Audit(command) => audit::run(context, &command).await,
         Verb::Mcp(command) => mcp::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
+        Verb::Doctor => doctor::run(context).await,
+        Verb::Lock => lock::close(context).await,
+        Verb::Unlock => lock::open(context).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Complete(args) => complete::run(context, args).await,
         Verb::Man(args) => man::run(&args),

@@ -3,7 +3,7 @@
 //! profile has both `sso_*` keys and a `credential_process`.
 
 mod block;
-mod ini;
+pub mod ini;
 mod name;
 
 use std::{

@@ -148,6 +148,11 @@ impl Broker {
         self.flight.forget(|key| key.session == session);
     }
 
+    /// Drops everything; what is being loaded reaches nobody.
+    pub fn forget_all(&self) {
+        self.flight.forget(|_| true);
+    }
+
     async fn load(
         &self,
         session: &Session,

@@ -66,6 +66,11 @@ impl Pace {
         self.rate.map(|_| self.ceiling)
     }
 
+    /// When AWS last said "slow down" to this daemon.
+    pub fn last_throttled(&self) -> Option<Instant> {
+        self.decreased
+    }
+
     /// Takes the next place in the row: `None` when it is now, else when to ask again.
     pub fn take(&mut self, now: Instant) -> Option<Instant> {
         self.climb(now);

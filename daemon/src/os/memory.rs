@@ -1,4 +1,7 @@
-//! Memory that a large piece of work leaves behind.
+//! Memory that a large piece of work leaves behind, and memory that is never
+//! swapped out.
+
+use std::io;
 
 /// Gives what is free back to the system. glibc keeps it, in case; a daemon that
 /// listed thousands of accounts once would stay as large for days.
@@ -13,3 +16,26 @@ pub fn give_back() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back() {}
+
+/// Keeps the pages that hold these bytes out of the swap, for as long as the
+/// process lives. For the few secrets that live long in one place: whole pages are
+/// kept, and `RLIMIT_MEMLOCK` is small.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "a system call that leaves the bytes as they are"
+)]
+pub fn keep_in_memory(bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: the range is that of a live slice; nothing is read, written or moved.
+    let kept = unsafe { libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
+    if kept == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(not(unix))]
+pub fn keep_in_memory(_: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -122,6 +122,20 @@ pub async fn stop_signal() -> io::Result<&'static str> {
     })
 }
 
+/// `SIGUSR1`: a person or the system asks for every secret to go. From here on
+/// the signal ends nothing.
+pub struct LockSignal(tokio::signal::unix::Signal);
+
+impl LockSignal {
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::user_defined1()).map(Self)
+    }
+
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// The child leads a process group of its own, so that all of it can be ended.
 pub fn own_group(command: &mut Command) {
     command.process_group(0);

@@ -29,8 +29,11 @@ impl Service for Services {
         &self,
         request: Request<ListAccountsRequest>,
     ) -> Result<Response<Self::ListStream>, Status> {
-        let (_, files) = self.admit(&request)?;
+        let (principal, files) = self.admit(&request)?;
         let request = request.into_inner();
+        if !request.known {
+            self.admit_to_logins(principal)?;
+        }
         let session = self.session(request.session, &files)?;
         let listing = if request.known {
             let known = self.accounts.known(&session).await;

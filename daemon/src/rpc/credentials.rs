@@ -19,6 +19,7 @@ use crate::{
     credentials::{Endpoint, Source},
     jobs::Target,
     policy::{Action, Principal, Verdict},
+    session::locked_failure,
 };
 
 #[tonic::async_trait]
@@ -30,6 +31,9 @@ impl Service for Services {
         let files = self.admit_person(&request, "hold credentials")?;
         let note = Self::note(&request);
         let request = request.into_inner();
+        if !request.unattended {
+            self.admit_to_logins(Principal::Person)?;
+        }
         let target = self.target_for_keys(&files, request.target).await?;
         note.target(&target);
         let held = self.broker.get(&target.session, &target.role).await?;
@@ -56,6 +60,12 @@ impl Service for Services {
         let files = self.admit_person(&request, "hold credentials")?;
         let note = Self::note(&request);
         let request = request.into_inner();
+        match &request.again {
+            None => self.admit_to_logins(Principal::Person)?,
+            // No person asks for it.
+            Some(_) if self.lock.is_closed() => return Err(locked_failure().into()),
+            Some(_) => {}
+        }
         let target = self.target_for_keys(&files, request.target).await?;
         note.target(&target);
         let source = Source {
@@ -81,7 +91,7 @@ impl Service for Services {
             region: target.region,
         };
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-        let stop = self.stop.clone();
+        let (stop, lock) = (self.stop.clone(), self.lock.clone());
         self.tracker.spawn(async move {
             let port = endpoint.port();
             info!(port, account = %source.role.account, role = %source.role.name, "credential endpoint opened");
@@ -89,6 +99,9 @@ impl Service for Services {
             tokio::select! {
                 never = endpoint.serve(source) => match never {},
                 () = stop.cancelled() => {}
+                () = lock.closed() => {
+                    let _ = sender.send(Err(locked_failure().into())).await; // the client hung up
+                }
                 () = sender.closed() => {}
             }
             info!(port, "credential endpoint closed");
@@ -102,6 +115,7 @@ impl Service for Services {
     ) -> Result<Response<SignInResponse>, Status> {
         let files = self.admit_person(&request, "sign in to the console")?;
         let note = Self::note(&request);
+        self.admit_to_logins(Principal::Person)?;
         let request = request.into_inner();
         let target = self.target_for_keys(&files, request.target).await?;
         note.target(&target);

@@ -4,7 +4,8 @@ use awsso_proto::{
     Failure, PROTOCOL, Reason,
     error::key,
     v1::{
-        HelloRequest, HelloResponse, LoginFlow, ShutdownRequest, ShutdownResponse, StoreKind,
+        DiagnoseRequest, DiagnoseResponse, HelloRequest, HelloResponse, LockRequest, LockResponse,
+        LoginFlow, ShutdownRequest, ShutdownResponse, StoreKind, UnlockRequest, UnlockResponse,
         WatchRequest, WatchResponse, daemon_server::Daemon,
     },
 };
@@ -88,6 +89,35 @@ impl Daemon for Services {
         );
         self.stop.cancel();
         Ok(Response::new(ShutdownResponse {}))
+    }
+
+    async fn diagnose(
+        &self,
+        request: Request<DiagnoseRequest>,
+    ) -> Result<Response<DiagnoseResponse>, Status> {
+        // Not admitted as others are: a broken configuration is what it tells.
+        policy::person_only(Caller::of(&request).principal(), "diagnose the daemon")?;
+        let reference = request.into_inner().session.unwrap_or_default();
+        Ok(Response::new(self.diagnosis(&reference).await))
+    }
+
+    async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
+        // Also with a broken configuration. An agent could keep people from their work.
+        policy::person_only(Caller::of(&request).principal(), "lock awsso")?;
+        let lost = self.lock.close().await;
+        Ok(Response::new(LockResponse {
+            changed: lost.is_some(),
+            lost: lost.unwrap_or_default(),
+        }))
+    }
+
+    async fn unlock(
+        &self,
+        request: Request<UnlockRequest>,
+    ) -> Result<Response<UnlockResponse>, Status> {
+        policy::person_only(Caller::of(&request).principal(), "unlock awsso")?;
+        let changed = self.lock.open();
+        Ok(Response::new(UnlockResponse { changed }))
     }
 }
 

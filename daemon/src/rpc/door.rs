@@ -23,6 +23,7 @@ use crate::policy::{Audit, How, Note, Principal, Redactor};
 const QUIET: &[&str] = &[
     "Daemon.Hello",
     "Daemon.Watch",
+    "Daemon.Diagnose",
     "Session.Get",
     "Session.Watch",
     "Accounts.List",

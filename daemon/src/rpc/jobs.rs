@@ -51,6 +51,7 @@ impl Service for Services {
         if request.read_only {
             action.check_reads_only()?;
         }
+        self.admit_to_logins(principal)?;
         let bounds = Bounds {
             time: request.time_limit.map(duration).transpose()?,
             parallel: usize::try_from(request.parallel).unwrap_or(usize::MAX),

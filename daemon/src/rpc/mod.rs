@@ -6,6 +6,7 @@ mod approvals;
 mod connection;
 mod credentials;
 mod daemon;
+mod diagnosis;
 mod door;
 mod hello;
 mod jobs;
@@ -36,10 +37,13 @@ pub use hello::Welcome;
 
 use crate::{
     accounts::Accounts,
+    aws::Aws,
     config::{self, Config, Files},
     credentials::Broker,
     instance_tags::InstanceTags,
     jobs::Jobs,
+    limiter::Limiters,
+    lock::Lock,
     policy::{Agents, Approvals, Audit, Note, Principal, Redactor, admit, person_only},
     session::{Session, Sessions},
 };
@@ -55,6 +59,9 @@ type Stream<T> = ReceiverStream<Result<T, Status>>;
 pub struct Services {
     pub welcome: Welcome,
     pub config: Arc<Config>,
+    pub aws: Aws,
+    pub limiters: Limiters,
+    pub lock: Lock,
     pub sessions: Sessions,
     pub accounts: Accounts,
     pub broker: Broker,
@@ -109,6 +116,23 @@ impl Services {
         admit(principal, &files)?;
         Self::note(request).decided("allow", "");
         Ok((principal, files))
+    }
+
+    /// What only a login gives: a person who asks for it opens what was locked, an
+    /// agent does not.
+    fn admit_to_logins(&self, principal: Principal) -> Result<(), Failure> {
+        match principal {
+            // Not LOGIN_REQUIRED: to log in is what it would try next.
+            Principal::Agent if self.lock.is_closed() => Err(Failure::new(
+                Reason::DeniedByPolicy,
+                "awsso is locked, and only a person opens it: awsso unlock",
+            )),
+            Principal::Agent => Ok(()),
+            Principal::Person => {
+                self.lock.open();
+                Ok(())
+            }
+        }
     }
 
     /// What the audit log will say of this request.

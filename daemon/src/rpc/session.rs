@@ -72,7 +72,8 @@ impl Service for Services {
         request: Request<LoginRequest>,
     ) -> Result<Response<Self::LoginStream>, Status> {
         let note = Self::note(&request);
-        let (_, files) = self.admit(&request)?;
+        let (principal, files) = self.admit(&request)?;
+        self.admit_to_logins(principal)?;
         let request = request.into_inner();
         let wanted = request.flow();
         let session = self.session(request.session, &files)?;
@@ -108,7 +109,8 @@ impl Service for Services {
         request: Request<LogoutRequest>,
     ) -> Result<Response<LogoutResponse>, Status> {
         let note = Self::note(&request);
-        let (_, files) = self.admit(&request)?;
+        let (principal, files) = self.admit(&request)?;
+        self.admit_to_logins(principal)?;
         let request = request.into_inner();
         let sessions = if request.all {
             self.sessions.all()
@@ -132,7 +134,11 @@ impl Service for Services {
 
 impl Services {
     /// Every session that the files name, that is in use, or that the client means.
-    async fn snapshot(&self, reference: &SessionRef, files: &Files) -> GetSessionResponse {
+    pub(super) async fn snapshot(
+        &self,
+        reference: &SessionRef,
+        files: &Files,
+    ) -> GetSessionResponse {
         // What cannot be resolved is not listed: a status answers whenever it can.
         let current = config::resolve(reference, files, &self.sessions.specs())
             .ok()
@@ -226,7 +232,7 @@ async fn follow(
         if current.number() != number {
             return Err(Failure::new(
                 Reason::LoginRequired,
-                "the login was given up by a logout",
+                "the login was given up by a logout or a lock",
             ));
         }
         // A prompt that changes was changed by somebody else.

@@ -23,7 +23,7 @@ use super::{
     event::{Effect, Event, LoginAnswer, RenewAnswer, Started},
     oidc::Oidc,
     state::Machine,
-    store::{Record, Store},
+    store::{Record, SHUT, Store},
     token::{Grant, Token},
 };
 use crate::{
@@ -35,6 +35,9 @@ use crate::{
 
 /// The portal is told of a logout, but nobody waits longer for it.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A renewal that is under way may hold the only refresh token that is still good.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The loop that performs what the machine decides.
 pub(super) struct Actor {
@@ -58,6 +61,8 @@ pub(super) struct Actor {
     pub browser: Option<(u64, AbortHandle)>,
     /// The keyring was locked when it was needed; its opening is waited for.
     pub awaits_keyring: bool,
+    /// The store was shut when it was needed; its opening is waited for.
+    pub is_shut_out: bool,
 }
 
 impl Actor {
@@ -81,13 +86,15 @@ impl Actor {
                 },
                 () = clock.wait_until(wake) => self.on(Event::Tick).await,
                 () = self.store.keyring_opened(), if self.awaits_keyring => self.keyring_opened().await,
+                () = self.store.until_shut(false), if self.is_shut_out => self.come_back().await,
             }
         }
     }
 
     async fn load(&mut self) {
+        self.is_shut_out = self.store.is_shut();
         let loaded = self.store.load(&self.oidc.spec).await;
-        self.awaits_keyring = loaded.locked.is_some();
+        self.awaits_keyring = loaded.locked.is_some() && !self.is_shut_out;
         self.on(Event::Loaded(loaded)).await;
     }
 
@@ -100,6 +107,31 @@ impl Actor {
         } else {
             self.save().await;
         }
+    }
+
+    /// What the store keeps is read again as soon as a person has opened it.
+    async fn come_back(&mut self) {
+        if self.is_shut_out && !self.store.is_shut() {
+            self.load().await;
+        }
+    }
+
+    /// Forgets every secret.
+    async fn lock(&mut self) {
+        let finished = async {
+            while self.machine.is_renewing()
+                && let Some(done) = self.tasks.join_next().await
+            {
+                if let Ok(event) = done {
+                    self.on(event).await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(RENEWAL_LIMIT, finished).await; // then it is given up
+        self.tasks.abort_all();
+        self.on(Event::LockAsked(SHUT.to_owned())).await;
+        self.is_shut_out = true;
+        self.awaits_keyring = false;
     }
 
     /// Before a person is asked: whatever could spare them that.
@@ -117,6 +149,9 @@ impl Actor {
 
     /// The token of another tool that has logged in to the same place.
     async fn found(&self) -> Option<Event> {
+        if self.store.is_shut() {
+            return None;
+        }
         let (cache, now) = (self.cache.clone(), self.oidc.clock.now());
         let found = tokio::task::spawn_blocking(move || cache.find(now)).await;
         let token = found.ok().flatten()?;
@@ -126,6 +161,7 @@ impl Actor {
     }
 
     async fn command(&mut self, command: Command) {
+        self.come_back().await;
         match command {
             Command::Look { reply } => {
                 self.look_if_needed().await;
@@ -171,6 +207,11 @@ impl Actor {
                 if let Some((reply, had)) = self.logout_reply.take() {
                     let _ = reply.send(had); // the client hung up
                 }
+            }
+            Command::Lock { reply } => {
+                let held = self.machine.token().is_some() || self.machine.login_in_progress();
+                self.lock().await;
+                let _ = reply.send(held); // the client hung up
             }
             Command::Renew => self.on(Event::RenewalAsked).await,
             Command::Rejected { generation, reply } => {

@@ -39,6 +39,8 @@ pub enum Event {
     /// Another tool's token lies in the shared cache.
     Found(Token),
     LogoutAsked,
+    /// All secrets go; the store keeps what it has. Why, for whoever asks.
+    LockAsked(String),
     /// A deadline came, or may have come.
     Tick,
 }

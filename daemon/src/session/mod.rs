@@ -7,6 +7,7 @@ mod authorization_code;
 mod aws_cache;
 mod callback;
 mod event;
+mod lock;
 mod oidc;
 mod state;
 mod store;
@@ -41,6 +42,7 @@ use crate::{
 };
 use actor::Actor;
 use aws_cache::AwsCache;
+pub use lock::locked_failure;
 use oidc::Oidc;
 pub use state::Machine;
 pub use store::Store;
@@ -142,6 +144,7 @@ pub struct Session {
     spec: SessionSpec,
     clock: Clock,
     limiter: Arc<Limiter>,
+    store: Store,
     commands: mpsc::Sender<Command>,
     machine: watch::Receiver<Arc<Machine>>,
 }
@@ -159,6 +162,10 @@ enum Command {
         reply: oneshot::Sender<Ticket>,
     },
     Logout {
+        reply: oneshot::Sender<bool>,
+    },
+    /// Forgets every secret; whether there was one.
+    Lock {
         reply: oneshot::Sender<bool>,
     },
     Renew,
@@ -233,12 +240,14 @@ impl Session {
             logout_reply: None,
             browser: None,
             awaits_keyring: false,
+            is_shut_out: false,
         };
         parts.tracker.spawn(actor.run(parts.stop.clone()));
         Self {
             spec,
             clock: parts.clock.clone(),
             limiter,
+            store: parts.store.clone(),
             commands,
             machine: watch,
         }
@@ -429,6 +438,9 @@ impl Session {
 
     fn no_token(&self, machine: &Machine) -> Failure {
         let name = &self.spec.name;
+        if self.store.is_shut() {
+            return locked_failure().with(key::SESSION, name);
+        }
         let failure = match machine.state(self.clock.now()) {
             // It could be renewed, but AWS was not there.
             SessionState::Expired => machine.last_error().cloned().unwrap_or_else(|| {

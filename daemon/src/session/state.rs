@@ -107,6 +107,7 @@ impl Machine {
             Event::Rejected { generation } => self.rejected(generation, now),
             Event::Found(token) => self.found(token, now),
             Event::LogoutAsked => self.logged_out(),
+            Event::LockAsked(why) => self.locked_away(why),
             Event::Tick => Vec::new(),
         };
         effects.extend(self.due(now));
@@ -206,6 +207,11 @@ impl Machine {
             .as_ref()
             .is_some_and(|token| token.is_usable(now))
             && !self.is_refreshable(now)
+    }
+
+    /// A renewal is under way: AWS may have replaced the refresh token already.
+    pub fn is_renewing(&self) -> bool {
+        self.renewal.running
     }
 
     /// What a person needs to finish the login in progress.

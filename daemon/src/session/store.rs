@@ -23,7 +23,7 @@ use chacha20poly1305::{
     aead::{Aead as _, Payload},
 };
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
+use tokio::{sync::watch, task::spawn_blocking};
 use tracing::warn;
 use zeroize::Zeroizing;
 
@@ -59,7 +59,12 @@ pub struct Store {
     vault: Vault,
     /// One writer at a time: the first one makes the key file.
     writer: Arc<Mutex<()>>,
+    /// Nothing is read until a person opens it.
+    shut: watch::Sender<bool>,
 }
+
+/// Why a session has no login while the store is shut.
+pub(super) const SHUT: &str = "awsso is locked (to open it: awsso unlock)";
 
 /// Which key seals a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +118,41 @@ impl Store {
             kind,
             vault,
             writer: Arc::default(),
+            shut: watch::Sender::new(false),
         }
+    }
+
+    /// From here on nothing is read; `false` when that was so.
+    pub fn shut(&self) -> bool {
+        self.shut
+            .send_if_modified(|shut| !std::mem::replace(shut, true))
+    }
+
+    /// `false` when it was open.
+    pub fn open(&self) -> bool {
+        self.shut
+            .send_if_modified(|shut| std::mem::replace(shut, false))
+    }
+
+    pub fn is_shut(&self) -> bool {
+        *self.shut.borrow()
+    }
+
+    /// Returns when it is shut, or when it is open.
+    pub async fn until_shut(&self, wanted: bool) {
+        let mut shut = self.shut.subscribe();
+        // We hold the sender: it is not dropped meanwhile.
+        let _ = shut.wait_for(|shut| *shut == wanted).await;
+    }
+
+    /// The key goes from memory. Who is shut out asks for no other.
+    pub fn forget_key(&self) {
+        self.vault.forget();
+    }
+
+    /// Logins do not outlive the daemon's memory.
+    pub fn keeps_nothing(&self) -> bool {
+        self.kind == StoreKind::Memory
     }
 
     /// The sessions that have a record, for those that no file names.
@@ -134,6 +173,8 @@ impl Store {
     /// Where logins are kept now, and why not where they should be.
     pub async fn status(&self) -> StoreStatus {
         let (kind, why) = match self.kind {
+            // Its key is not asked for now.
+            kind if self.is_shut() => (kind, String::new()),
             StoreKind::Keyring => match self.vault.why_closed().await {
                 None => (StoreKind::Keyring, String::new()),
                 Some(why) => (StoreKind::File, why),
@@ -149,7 +190,7 @@ impl Store {
 
     /// A locked keyring may have been opened since.
     pub async fn keyring_opens(&self) -> bool {
-        self.vault.key().await.is_ok()
+        !self.is_shut() && self.vault.key().await.is_ok()
     }
 
     /// Returns when the keyring can be used, which may be never.
@@ -163,6 +204,12 @@ impl Store {
     /// What was kept for this very place. A record that cannot be read is as
     /// good as none: the person logs in again.
     pub async fn load(&self, spec: &SessionSpec) -> Loaded {
+        if self.is_shut() {
+            return Loaded {
+                locked: Some(SHUT.to_owned()),
+                ..Loaded::default()
+            };
+        }
         match self.try_load(spec).await {
             Ok(loaded) => loaded,
             Err(error) => {

@@ -46,6 +46,15 @@ enum State {
     Open(Arc<Key>),
 }
 
+impl State {
+    fn unasked() -> Self {
+        Self::Closed {
+            why: "not asked yet".into(),
+            tried: None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Vault").finish_non_exhaustive()
@@ -70,10 +79,7 @@ impl Vault {
     pub(super) fn new(open: Open) -> Self {
         Self {
             open,
-            state: watch::Sender::new(State::Closed {
-                why: "not asked yet".into(),
-                tried: None,
-            }),
+            state: watch::Sender::new(State::unasked()),
         }
     }
 
@@ -112,6 +118,7 @@ impl Vault {
 
     /// Starts asking, unless that is going on, or was in vain a moment ago.
     pub fn ask(&self) {
+        let since = Instant::now();
         let asked = self.state.send_if_modified(|state| {
             let again = match state {
                 State::Closed { tried, .. } => tried.is_none_or(|at| at.elapsed() >= RETRY),
@@ -122,7 +129,6 @@ impl Vault {
                     State::Closed { why, tried } => tried.map(|_| Arc::clone(why)),
                     State::Asking { .. } | State::Open(_) => None,
                 };
-                let since = Instant::now();
                 *state = State::Asking { since, before };
             }
             again
@@ -133,15 +139,25 @@ impl Vault {
         let (vault, answer) = (self.clone(), (self.open)());
         tokio::spawn(async move {
             let answer = tokio::time::timeout(GIVE_UP, answer).await;
-            vault.settle(answer.unwrap_or_else(|_| Err(silent())));
+            vault.settle(since, answer.unwrap_or_else(|_| Err(silent())));
         });
     }
 
-    fn settle(&self, answer: Result<Key, String>) {
-        let state = match answer {
+    /// Drops the key, and whatever answer is under way; the next need asks again.
+    pub fn forget(&self) {
+        self.state.send_replace(State::unasked());
+    }
+
+    /// The answer to the question of `asked`, unless it was forgotten meanwhile.
+    fn settle(&self, asked: Instant, answer: Result<Key, String>) {
+        let settled = match answer {
             Ok(key) => {
                 info!("the keyring is open");
-                State::Open(Arc::new(key))
+                let key = Arc::new(key);
+                if let Err(error) = os::keep_in_memory(&key[..]) {
+                    info!(%error, "the key of the store may be swapped out");
+                }
+                State::Open(key)
             }
             Err(why) => {
                 info!(why, "the keyring cannot be used");
@@ -151,7 +167,13 @@ impl Vault {
                 }
             }
         };
-        self.state.send_replace(state);
+        self.state.send_if_modified(|state| {
+            let is_awaited = matches!(state, State::Asking { since, .. } if *since == asked);
+            if is_awaited {
+                *state = settled;
+            }
+            is_awaited
+        });
     }
 
     /// Returns when the vault has been opened; at once when it is.
@@ -251,6 +273,30 @@ mod tests {
         let start = Instant::now();
         assert_eq!(vault.why_closed().await, Some(silent()));
         assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn a_key_that_was_forgotten_is_asked_for_anew_and_an_answer_under_way_is_void() {
+        let gate = Arc::new(Notify::new());
+        let pass = Arc::clone(&gate);
+        let (vault, asked) = keyring(move |time| {
+            let pass = Arc::clone(&pass);
+            async move {
+                if time == 1 {
+                    pass.notified().await;
+                }
+                Ok(key(u8::try_from(time).unwrap()))
+            }
+        });
+        let first = vault.key().await.unwrap();
+        vault.forget();
+        assert_eq!(Arc::strong_count(&first), 1, "nobody else holds it");
+        vault.ask();
+        vault.forget();
+        gate.notify_one();
+        tokio::time::sleep(LIMIT).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        assert_eq!(vault.key().await.unwrap()[0], 2);
     }
 
     #[tokio::test(flavor = "current_thread", start_paused = true)]

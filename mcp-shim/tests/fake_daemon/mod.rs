@@ -210,6 +210,27 @@ impl v1::daemon_server::Daemon for Script {
     ) -> Result<Response<v1::ShutdownResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn diagnose(
+        &self,
+        _: tonic::Request<v1::DiagnoseRequest>,
+    ) -> Result<Response<v1::DiagnoseResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn lock(
+        &self,
+        _: tonic::Request<v1::LockRequest>,
+    ) -> Result<Response<v1::LockResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn unlock(
+        &self,
+        _: tonic::Request<v1::UnlockRequest>,
+    ) -> Result<Response<v1::UnlockResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 fn prompt() -> v1::LoginPrompt {

@@ -131,17 +131,24 @@ impl Listener {
 /// Creates the folder (and its parents) for us alone, then verifies it: another
 /// user may have been there first.
 pub fn private_dir(dir: &Path) -> Result<(), Failure> {
-    let problem = |what: String| {
-        Failure::new(
-            Reason::InvalidArgument,
-            format!("the folder {} {what}", dir.display()),
-        )
-    };
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|error| problem(format!("cannot be created: {error}")))?;
+        .map_err(|error| problem(dir, &format!("cannot be created: {error}")))?;
+    check_private_dir(dir)
+}
+
+fn problem(dir: &Path, what: &str) -> Failure {
+    Failure::new(
+        Reason::InvalidArgument,
+        format!("the folder {} {what}", dir.display()),
+    )
+}
+
+/// Whether a folder is ours alone.
+pub fn check_private_dir(dir: &Path) -> Result<(), Failure> {
+    let problem = |what: String| problem(dir, &what);
     let meta = std::fs::symlink_metadata(dir)
         .map_err(|error| problem(format!("cannot be inspected: {error}")))?;
     if meta.file_type().is_symlink() {
@@ -164,6 +171,11 @@ pub fn private_dir(dir: &Path) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// What group and others may do with a file: the last six bits of its mode.
+pub fn others_may(path: &Path) -> io::Result<u32> {
+    Ok(std::fs::metadata(path)?.mode() & 0o077)
 }
 
 /// How a file is opened that, if it is made, is for its owner only.

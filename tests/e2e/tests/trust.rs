@@ -170,8 +170,8 @@ async fn another_user_cannot_take_the_place_of_the_socket_and_reads_no_file() {
     let elsewhere = world.dir().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     mode(&elsewhere, 0o777);
-    let link = format!("ln -s {} {}", elsewhere.display(), folder.display());
-    let _ = as_nobody(&world, &link).await.ok();
+    let linked = format!("ln -s {} {}", elsewhere.display(), folder.display());
+    let _ = as_nobody(&world, &linked).await.ok();
     let _ = world.awsso(&["daemon", "start"]).await.code(4);
     assert!(std::fs::read_dir(&elsewhere).unwrap().next().is_none());
     std::fs::remove_file(&folder).unwrap();

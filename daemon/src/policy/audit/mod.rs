@@ -107,9 +107,14 @@ impl Audit {
         (audit.clone(), Writer { audit, task })
     }
 
+    /// The last attempt to write it failed.
+    pub fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
+    }
+
     /// Agents do nothing that is not recorded.
     pub fn admit_agent(&self) -> Result<(), Failure> {
-        if !self.0.broken.load(Ordering::Relaxed) {
+        if !self.is_broken() {
             return Ok(());
         }
         let message = "agents are refused because the audit log cannot be written";

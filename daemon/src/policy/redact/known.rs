@@ -4,8 +4,8 @@
 //!
 //! They are looked for in all that a text can be read as ([`letters`]).
 //! So a secret is found as it is, in Base64, URL-encoded and JSON-escaped, whole
-//! or in part: of a key every part of 19 letters, of a token every part of 39, up
-//! to the last 3 or 23 letters of a part. Who turns a secret into hexadecimal,
+//! or in part: of a key every part of 19 letters, of a token every part of 31, up
+//! to the last 3 or 15 letters of a part. Who turns a secret into hexadecimal,
 //! reverses it or spells it out is not followed.
 
 use std::{
@@ -30,7 +30,7 @@ const KEY_LETTERS: usize = 128;
 /// From one window to the next, of a key and of a token. A part that is no
 /// longer than a window and a step may go unseen.
 const KEY_STEP: usize = 4;
-const TOKEN_STEP: usize = 24;
+const TOKEN_STEP: usize = WINDOW;
 /// What was replaced or forgotten may still be printed, or be read again.
 const LINGER: Duration = Duration::from_hours(1);
 /// How often fingerprints of secrets that have gone are looked for, when others come.

@@ -176,6 +176,32 @@ impl Machine {
             .collect()
     }
 
+    /// Nothing is ended at AWS and nothing changes on disk: only memory is emptied.
+    pub(super) fn locked_away(&mut self, why: String) -> Vec<Effect> {
+        if self.login.is_some() {
+            self.attempt += 1;
+            self.number += 1;
+            self.end_login(Err(Failure::new(Reason::LoginRequired, why.as_str())));
+        }
+        *self = Self {
+            loaded: true,
+            locked: Some(why),
+            declined: self.declined,
+            generation: self.generation + 1,
+            epoch: self.epoch + 1,
+            number: self.number,
+            attempt: self.attempt,
+            last_outcome: self.last_outcome.take(),
+            logged_out: self.logged_out,
+            // Whoever waits for a renewal waits in vain.
+            renewals_tried: self.renewals_tried + 1,
+            renewals: self.renewals,
+            jitter: self.jitter,
+            ..Self::default()
+        };
+        Vec::new()
+    }
+
     /// When another tool's token is looked for: near the end of one that cannot
     /// be renewed.
     pub(super) fn look_due(&self, now: SystemTime) -> Option<SystemTime> {

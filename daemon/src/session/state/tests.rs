@@ -343,6 +343,38 @@ fn logout_forgets_tells_the_portal_and_beats_a_renewal_in_flight() {
 }
 
 #[test]
+fn a_lock_leaves_no_secret_changes_nothing_elsewhere_and_the_store_brings_all_back() {
+    for mut machine in [active(Some("refresh")), waiting()] {
+        machine.on(Event::RenewalAsked, at(3_600));
+        let (epoch, number, generation) = (machine.epoch(), machine.number(), machine.generation());
+        let effects = machine.on(Event::LockAsked("locked".into()), at(3_600));
+        assert!(effects.is_empty(), "{effects:?}");
+        assert_eq!(machine.secrets().count(), 0);
+        assert!(!machine.login_in_progress() && machine.grant().is_none());
+        assert_ne!(machine.epoch(), epoch, "what was loaded is void");
+        assert_eq!(machine.why(at(3_600)).as_deref(), Some("locked"));
+        assert_eq!(machine.next_wake(at(3_600)), None, "it wakes nobody");
+
+        // What was under way comes too late.
+        let answer = RenewAnswer::Token(token(3_600, 3_600, None));
+        machine.on(Event::Renewed { generation, answer }, at(3_601));
+        let answer = LoginAnswer::Token(token(3_600, 3_600, None));
+        let attempt = number;
+        machine.on(Event::Answered { attempt, answer }, at(3_601));
+        assert_eq!(machine.secrets().count(), 0);
+
+        let stored = Loaded {
+            registrations: registered(),
+            token: Some(token(3_600, 3_600, Some("refresh"))),
+            ..Loaded::default()
+        };
+        machine.on(Event::Loaded(stored), at(3_602));
+        assert_eq!(machine.state(at(3_602)), SessionState::Active);
+        assert!(machine.is_refreshable(at(3_602)) && !machine.is_locked());
+    }
+}
+
+#[test]
 fn a_restart_goes_on_with_a_login_in_progress() {
     let mut machine = Machine::default();
     let effects = machine.on(

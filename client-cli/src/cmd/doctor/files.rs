@@ -1,0 +1,107 @@
+//! Whose the folders and files are, who else may read or write them, and whether
+//! a socket was left behind.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use awsso_proto::{Endpoint, endpoint::config_file, ipc};
+
+use super::Check;
+use crate::context;
+
+/// Of what group and others may do, the right to write.
+const WRITE: u32 = 0o022;
+/// Offenders that are named one by one.
+const MANY: usize = 5;
+
+/// The socket as it is before anybody starts a daemon.
+pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
+    const ID: &str = "socket";
+    let mut checks = Vec::new();
+    for socket in endpoint.candidates() {
+        let Some(folder) = socket.parent().filter(|folder| folder.exists()) else {
+            continue;
+        };
+        if let Err(failure) = ipc::check_private_dir(folder) {
+            checks.push(Check::fail(ID, failure.message, private(folder)));
+            continue;
+        }
+        let shown = socket.display();
+        match ipc::connect(&socket).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                let summary = format!("{shown} was left behind by a daemon that was killed");
+                let cure = "nothing: the next daemon replaces it; how the last one ended: awsso daemon logs";
+                checks.push(Check::warn(ID, summary, cure));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let summary = format!("{shown} is not yours: {error}");
+                let cure = "remove it, or set AWSSO_SOCKET to a path in a folder of your own";
+                checks.push(Check::fail(ID, summary, cure));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    if checks.is_empty() {
+        checks.push(Check::ok(ID, "its folder is yours alone"));
+    }
+    checks
+}
+
+/// All that is ours, and what others' tokens lie in.
+pub fn modes(state: &Path) -> Vec<Check> {
+    const ID: &str = "files";
+    let mut checks = Vec::new();
+    let sealed = state.join("sessions");
+    for folder in [state, &sealed] {
+        if folder.symlink_metadata().is_ok()
+            && let Err(failure) = ipc::check_private_dir(folder)
+        {
+            checks.push(Check::fail(ID, failure.message, private(folder)));
+        }
+    }
+    let in_home = |rest: &str| std::env::home_dir().map(|home| home.join(rest));
+    let shared = in_home(".aws/sso/cache");
+    let credentials = in_home(".aws/credentials");
+    let of_folder = [Some(state.to_owned()), Some(sealed), shared];
+    let files = of_folder.into_iter().flatten().flat_map(files_in);
+    let open: Vec<_> = files
+        .chain(credentials)
+        .filter(|file| ipc::others_may(file).is_ok_and(|rights| rights != 0))
+        .collect();
+    checks.extend(open.iter().take(MANY).map(|file| {
+        let file = file.display();
+        let summary = format!("{file} is open to other users");
+        Check::fail(ID, summary, format!("chmod 600 {file}"))
+    }));
+    if open.len() > MANY {
+        let summary = format!("{} more files are open to other users", open.len() - MANY);
+        checks.push(Check::fail(ID, summary, "chmod 600, as above"));
+    }
+    let config = config_file(&context::variable).ok();
+    if let Some(config) = config
+        && ipc::others_may(&config).is_ok_and(|rights| rights & WRITE != 0)
+    {
+        let config = config.display();
+        let summary = format!("{config} can be written by other users, so agents are refused");
+        checks.push(Check::fail(ID, summary, format!("chmod go-w {config}")));
+    }
+    if checks.is_empty() {
+        checks.push(Check::ok(ID, "what is secret is for you alone"));
+    }
+    checks
+}
+
+fn files_in(folder: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.is_file()).collect()
+}
+
+fn private(folder: &Path) -> String {
+    format!(
+        "if it is yours: chmod 700 {}; else remove it",
+        folder.display()
+    )
+}
