@@ -73,8 +73,16 @@ pub async fn limited_portal() -> anyhow::Result<[Row; 2]> {
     let start = Instant::now();
     let answers = join_all(calls).await;
     let took = start.elapsed().as_secs_f64();
-    let failed = answers.iter().filter(|answer| answer.is_err()).count();
-    ensure!(failed == 0, "{failed} callers saw an error");
+    let failed: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .collect();
+    ensure!(
+        failed.is_empty(),
+        "{} callers saw an error, the first: {:?}",
+        failed.len(),
+        failed[0].message()
+    );
     let asked = world.sandbox.count("sso.GetRoleCredentials");
     let refused = world.sandbox.count("throttled.sso.GetRoleCredentials");
     let share = percent(refused, asked);
