@@ -10,6 +10,7 @@ use std::{
 };
 
 use awsso_proto::audit::{Entry, Target, Who};
+use serde::Serialize;
 
 use super::rfc3339;
 
@@ -55,7 +56,7 @@ impl Counts {
             }
             hash_map::Entry::Vacant(free) => {
                 let pid = entry.who.pid;
-                let target = serde_json::to_vec(&entry.target.clone().map(values))?.into();
+                let target = serde_json::to_vec(&entry.target.as_ref().map(packed))?.into();
                 let shared = self.shared.entry(same).or_insert_with(|| {
                     let who = Who {
                         pid: None,
@@ -105,8 +106,7 @@ impl Counted {
         let mut entry = Arc::unwrap_or_clone(self.shared);
         entry.at = rfc3339(self.first);
         entry.who.pid = self.pid;
-        let target: Option<Values> = serde_json::from_slice(&self.target).unwrap_or_default();
-        entry.target = target.map(target_of);
+        entry.target = serde_json::from_slice(&self.target).unwrap_or_default();
         if self.count > 1 {
             entry.count = Some(self.count.into());
             entry.until = rfc3339(self.first + Duration::from_millis(self.span.into()));
@@ -115,18 +115,8 @@ impl Counted {
     }
 }
 
-/// What a target has, in the order of its fields.
-type Values = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    Vec<String>,
-    Option<usize>,
-);
-
-fn values(target: Target) -> Values {
+/// The fields in their order, without their names: serde reads a struct from that, too.
+fn packed(target: &Target) -> impl Serialize {
     let Target {
         session,
         account_id,
@@ -147,15 +137,31 @@ fn values(target: Target) -> Values {
     )
 }
 
-fn target_of(values: Values) -> Target {
-    let (session, account_id, account_name, role_name, region, instances, of) = values;
-    Target {
-        session,
-        account_id,
-        account_name,
-        role_name,
-        region,
-        instances,
-        of,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_comes_back_as_it_was() {
+        let target = Target {
+            session: "corp".into(),
+            account_id: "111122223333".into(),
+            account_name: "prod".into(),
+            role_name: "Admin".into(),
+            region: "eu-west-1".into(),
+            instances: vec!["i-1".into()],
+            of: Some(3),
+        };
+        for target in [Some(target), Some(Target::default()), None] {
+            let mut counts = Counts::default();
+            let entry = Entry {
+                target: target.clone(),
+                ..Entry::default()
+            };
+            counts.add(entry, SystemTime::UNIX_EPOCH).unwrap();
+            counts.end();
+            let entries: Vec<_> = counts.take().collect();
+            assert_eq!(entries[0].target, target);
+        }
     }
 }
