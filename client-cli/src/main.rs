@@ -16,6 +16,7 @@ mod run;
 mod service;
 mod settings_file;
 mod terminal;
+mod version;
 
 use std::process::ExitCode;
 

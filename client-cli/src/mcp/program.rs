@@ -5,14 +5,13 @@ use std::{
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use awsso_proto::{Failure, Reason, error::key};
-use tokio::process::Command;
 
 use super::check::Answer;
+use crate::version;
 
 /// A program prints its version in a thousandth of that.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -56,23 +55,15 @@ pub fn lasting(program: PathBuf, path: Option<&OsStr>) -> PathBuf {
 
 /// What a program says of itself.
 pub async fn answer(program: &str) -> Answer {
-    let asked = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    match tokio::time::timeout(LIMIT, asked).await {
-        Ok(Ok(output)) => {
-            let text = String::from_utf8_lossy(&output.stdout);
+    match version::printed(program, LIMIT).await {
+        Ok(text) => {
             let version = text.trim().strip_prefix("awsso-mcp ");
             version.map_or(Answer::Nothing, |it| Answer::Version(it.to_owned()))
         }
-        Ok(Err(error)) => match error.kind() {
+        Err(error) => match error.kind() {
             io::ErrorKind::NotFound => Answer::Missing,
             io::ErrorKind::PermissionDenied => Answer::NotExecutable,
             _ => Answer::Nothing,
         },
-        Err(_) => Answer::Nothing,
     }
 }

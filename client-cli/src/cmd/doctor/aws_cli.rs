@@ -1,10 +1,9 @@
 //! The AWS CLI that `exec-command` runs, and its plug-in for interactive sessions.
 
-use std::{io, process::Stdio, time::Duration};
-
-use tokio::{process::Command, time::timeout};
+use std::{io, time::Duration};
 
 use super::Check;
+use crate::version;
 
 const ID: &str = "aws-cli";
 /// Version 1 starts a whole Python.
@@ -68,19 +67,13 @@ enum Said {
 }
 
 async fn version(program: &str) -> Said {
-    let asked = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    match timeout(LIMIT, asked).await {
-        Ok(Ok(output)) => match String::from_utf8_lossy(&output.stdout).lines().next() {
+    match version::printed(program, LIMIT).await {
+        Ok(text) => match text.lines().next() {
             Some(line) => Said::Text(line.chars().take(100).collect()),
             None => Said::Nothing,
         },
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Said::Missing,
-        Ok(Err(_)) | Err(_) => Said::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Said::Missing,
+        Err(_) => Said::Nothing,
     }
 }
 
