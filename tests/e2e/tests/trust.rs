@@ -4,6 +4,7 @@ mod canary;
 mod crash;
 
 use std::{
+    ffi::OsStr,
     fs::{Permissions, set_permissions},
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
@@ -11,8 +12,19 @@ use std::{
 
 use awsso_e2e::{Run, World, bin, finish, known};
 use awsso_proto::ipc;
+use tokio::process::Command;
 
 const NOBODY: u32 = 65_534;
+
+/// A program of another user.
+fn nobodys(world: &World, program: impl AsRef<OsStr>) -> Command {
+    let mut setpriv = world.program("setpriv");
+    setpriv
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .current_dir("/");
+    setpriv
+}
 
 /// Everything below a folder, the folder included.
 fn everything(dir: &Path) -> Vec<PathBuf> {
@@ -76,15 +88,12 @@ async fn another_user_gets_nothing_even_where_the_folder_is_open() {
     std::fs::create_dir(&home).unwrap();
     chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
     let as_nobody = async |args: &[&str]| {
-        let mut setpriv = world.program("setpriv");
-        setpriv
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&program)
+        let mut awsso = nobodys(&world, &program);
+        awsso
             .args(args)
             .env("HOME", &home)
-            .env("AWSSO_SOCKET", world.socket())
-            .current_dir("/");
-        finish(setpriv, args.join(" ")).await
+            .env("AWSSO_SOCKET", world.socket());
+        finish(awsso, args.join(" ")).await
     };
     let mode = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
     mode(world.dir(), 0o755);
@@ -108,17 +117,15 @@ async fn another_user_gets_nothing_even_where_the_folder_is_open() {
         assert_eq!(run.stdout, "");
     }
     // A program that does not look whose daemon it is gets no answer either.
-    let mut stranger = world.program("setpriv");
+    let mut stranger = nobodys(&world, "/usr/bin/perl");
     stranger
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .args(["/usr/bin/perl", "-MIO::Socket::UNIX", "-e"])
+        .args(["-MIO::Socket::UNIX", "-e"])
         .arg(
             "$s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die qq(no connection: $!); \
              $SIG{PIPE} = 'IGNORE'; syswrite $s, 'PRI * HTTP/2.0'; $n = sysread $s, $b, 100; \
              print 'got ', $n || 0",
         )
-        .arg(world.socket())
-        .current_dir("/");
+        .arg(world.socket());
     let answer = finish(stranger, "a stranger".into()).await;
     assert_eq!(answer.ok(), "got 0");
     let log = world.awsso(&["daemon", "logs"]).await.ok();
@@ -135,12 +142,9 @@ async fn another_user_gets_nothing_even_where_the_folder_is_open() {
 
 /// A shell of another user, who sees the world's folder.
 async fn as_nobody(world: &World, line: &str) -> Run {
-    let mut setpriv = world.program("setpriv");
-    setpriv
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .args(["/bin/sh", "-c", line])
-        .current_dir("/");
-    finish(setpriv, line.to_owned()).await
+    let mut shell = nobodys(world, "/bin/sh");
+    shell.args(["-c", line]);
+    finish(shell, line.to_owned()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
