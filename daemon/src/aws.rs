@@ -2,6 +2,8 @@
 //! time limits are decided here, and nowhere by a request. The SDK's own
 //! retries are off: the limiter retries.
 
+mod route;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -9,17 +11,11 @@ use std::{
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{
-    Builder, Connector,
-    proxy::ProxyConfig,
-    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::{
     client::{
-        http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient},
+        http::HttpConnector as _,
         orchestrator::{HttpRequest, HttpResponse},
         result::{ConnectorError, SdkError},
-        runtime_components::RuntimeComponents,
     },
     http::StatusCode,
 };
@@ -34,14 +30,12 @@ use aws_smithy_types::{
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 use awsso_proto::{Failure, Reason};
 use futures_util::FutureExt as _;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+
+use route::Route;
 
 use crate::{
     clock::Clock,
-    config::{AwsFile, Config, Network, check_endpoint, is_loopback},
+    config::{AwsFile, Config, check_endpoint},
 };
 
 /// One attempt: a portal answers in well under a second, or not at all.
@@ -49,8 +43,6 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Whoever looks for what is wrong is told that it takes too long.
 const CONTACT_LIMIT: Duration = Duration::from_secs(3);
-/// Polls come more often; what is kept longer wakes an idle daemon for nothing.
-const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// A page that is read here is a few hundred bytes of JSON.
 const MAX_PAGE: usize = 1 << 20;
 
@@ -77,13 +69,6 @@ pub struct Contact {
     /// By our own clock, in the middle of the question.
     pub asked: SystemTime,
     pub proxy: bool,
-}
-
-/// How this machine reaches the world.
-#[derive(Debug, Clone)]
-struct Route {
-    proxy: ProxyConfig,
-    tls: TlsContext,
 }
 
 /// The services that awsso calls, by the names that the AWS settings use.
@@ -441,117 +426,4 @@ fn default_profile<'a>(aws: &'a AwsFile, key: &str) -> Option<&'a str> {
     aws.profiles
         .get("default")
         .and_then(|profile| profile.get(key))
-}
-
-impl Route {
-    /// The Rust SDK takes neither a proxy nor a CA bundle from the environment.
-    fn new(config: &Config, network: &Network) -> Result<Self, Failure> {
-        let proxy = match &network.proxy {
-            Some(url) => ProxyConfig::all(url.as_str())
-                .map(|proxy| proxy.no_proxy("localhost,127.0.0.1,::1"))
-                .map_err(|_| {
-                    // The URL may hold a password: it is not repeated.
-                    Failure::new(Reason::InvalidArgument, "[network] proxy is not a URL")
-                })?,
-            None if all_endpoints_are_local(config) => ProxyConfig::disabled(),
-            None => ProxyConfig::from_env(),
-        };
-        // What stays on this machine needs no certificates, and a small system has none.
-        let mut trust = if all_endpoints_are_local(config) {
-            TrustStore::empty()
-        } else {
-            TrustStore::default()
-        };
-        let bundle = config
-            .environment
-            .get("AWS_CA_BUNDLE")
-            .map(std::path::PathBuf::from)
-            .or_else(|| network.ca_bundle.clone());
-        if let Some(path) = bundle {
-            let problem = |what: &dyn std::fmt::Display| {
-                Failure::new(
-                    Reason::InvalidArgument,
-                    format!("the CA bundle {}: {what}", path.display()),
-                )
-            };
-            let pem = std::fs::read(&path).map_err(|error| problem(&error))?;
-            check_certificates(&pem).map_err(|what| problem(&what))?;
-            trust.add_pem_certificate(pem);
-        }
-        let tls = TlsContext::builder()
-            .with_trust_store(trust)
-            .build()
-            .map_err(|error| Failure::new(Reason::InvalidArgument, format!("TLS: {error}")))?;
-        Ok(Self { proxy, tls })
-    }
-
-    fn connector(
-        &self,
-        settings: Option<HttpConnectorSettings>,
-        sleep: Option<SharedAsyncSleep>,
-    ) -> Connector {
-        let mut connector = Connector::builder()
-            .proxy_config(self.proxy.clone())
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(self.tls.clone())
-            .pool_idle_timeout(IDLE_CONNECTION);
-        connector.set_connector_settings(settings);
-        connector.set_sleep_impl(sleep);
-        connector.build()
-    }
-
-    fn client(&self) -> SharedHttpClient {
-        let route = self.clone();
-        Builder::new().build_with_connector_fn(move |settings, components| {
-            let sleep = components.and_then(RuntimeComponents::sleep_impl);
-            route.connector(settings.cloned(), sleep)
-        })
-    }
-}
-
-/// The SDK takes what is wrong here for a mistake in the program.
-fn check_certificates(pem: &[u8]) -> Result<(), String> {
-    let mut roots = RootCertStore::empty();
-    for (at, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
-        let added = roots.add(certificate);
-        added.map_err(|error| format!("certificate {} cannot be used: {error}", at + 1))?;
-    }
-    if roots.is_empty() {
-        return Err("holds no PEM certificate".to_owned());
-    }
-    Ok(())
-}
-
-/// Every call goes to this machine: a proxy would only be in the way.
-fn all_endpoints_are_local(config: &Config) -> bool {
-    config
-        .environment
-        .get("AWS_ENDPOINT_URL")
-        .and_then(|url| url.parse::<http::Uri>().ok())
-        .is_some_and(|uri| uri.host().is_some_and(is_loopback))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ca_bundle_that_cannot_be_used_is_told_and_not_found_out_later() {
-        for (bundle, expected) in [
-            ("", "holds no PEM certificate"),
-            ("not a certificate", "holds no PEM certificate"),
-            (
-                "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
-                "is not PEM",
-            ),
-            (
-                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "certificate 1 cannot be used",
-            ),
-        ] {
-            let problem = check_certificates(bundle.as_bytes()).unwrap_err();
-            assert!(problem.starts_with(expected), "{bundle:?}: {problem}");
-        }
-    }
 }

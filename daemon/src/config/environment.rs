@@ -53,10 +53,8 @@ impl Environment {
             .into_iter()
             .filter(|(name, value)| !value.is_empty() && is_listed(READ, name))
             .collect();
-        for (name, url) in &vars {
-            if name.starts_with("AWS_ENDPOINT_URL") {
-                check_endpoint(name, url)?;
-            }
+        for (name, url) in endpoints(&vars) {
+            check_endpoint(name, url)?;
         }
         let var = |name: &str| vars.get(name).cloned();
         let home = PathBuf::from(
@@ -82,12 +80,28 @@ impl Environment {
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Every call to AWS goes to a stand-in on this machine.
+    pub fn stays_on_this_machine(&self) -> bool {
+        let is_here = |url: &str| {
+            let url = url.parse::<http::Uri>().ok();
+            url.is_some_and(|url| url.host().is_some_and(is_loopback))
+        };
+        self.get("AWS_ENDPOINT_URL").is_some()
+            && !self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            && endpoints(&self.vars).all(|(_, url)| is_here(url))
+    }
+
     pub fn for_children(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vars
             .iter()
             .filter(|(name, _)| is_listed(FOR_CHILDREN, name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
+}
+
+fn endpoints(vars: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
+    vars.iter()
+        .filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL"))
 }
 
 /// An endpoint that gets tokens is https, or http on this machine.
@@ -151,6 +165,29 @@ mod tests {
                 failure.message.starts_with("AWS_ENDPOINT_URL_SSO"),
                 "{failure}"
             );
+        }
+    }
+
+    #[test]
+    fn all_calls_stay_here_only_when_every_endpoint_is_here_and_counts() {
+        let here = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+        for (vars, stays) in [
+            (&[here][..], true),
+            (&[here, ("AWS_ENDPOINT_URL_SSO", "http://localhost")], true),
+            (
+                &[here, ("AWS_ENDPOINT_URL_SSO", "https://x.example")],
+                false,
+            ),
+            (
+                &[here, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+                false,
+            ),
+            (&[("AWS_ENDPOINT_URL_SSO", "http://localhost")], false),
+            (&[("AWS_ENDPOINT_URL", "https://x.example")], false),
+            (&[], false),
+        ] {
+            let environment = environment(vars).unwrap();
+            assert_eq!(environment.stays_on_this_machine(), stays, "{vars:?}");
         }
     }
 
