@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use super::{
-    Role,
+    Assumed, Role,
     keys::{Keys, RoleCredentials},
+    locker::Locker,
     single_flight::{SingleFlight, Worth},
 };
 use crate::{
@@ -35,18 +36,33 @@ const RUSH: usize = 100;
 /// Listing the roles that would work must not hold up the error for long.
 const EXPLAIN_LIMIT: Duration = Duration::from_secs(5);
 
+/// Thousands are held: session, account and name are one text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RoleKey {
-    session: String,
-    role: Role,
+    text: Box<str>,
+    assumed: Option<Arc<Assumed>>,
 }
 
 impl RoleKey {
+    /// Neither a session nor an account has one.
+    const BETWEEN: char = '\n';
+
     fn new(session: &Session, role: &Role) -> Self {
+        let Role {
+            account,
+            name,
+            assumed,
+        } = role;
+        let (session, between) = (session.name(), Self::BETWEEN);
         Self {
-            session: session.name().to_owned(),
-            role: role.clone(),
+            text: format!("{session}{between}{account}{between}{name}").into(),
+            assumed: assumed.clone(),
         }
+    }
+
+    fn is_of(&self, session: &str) -> bool {
+        let rest = self.text.strip_prefix(session);
+        rest.is_some_and(|rest| rest.starts_with(Self::BETWEEN))
     }
 }
 
@@ -58,6 +74,7 @@ pub struct Broker {
     accounts: Accounts,
     pub(super) limiters: Limiters,
     redactor: Redactor,
+    locker: Locker,
     flight: SingleFlight<RoleKey, RoleCredentials>,
     rush: Arc<Rush>,
 }
@@ -98,6 +115,7 @@ impl Broker {
             accounts,
             limiters,
             redactor,
+            locker: Locker::default(),
             flight: SingleFlight::new(tracker),
             rush: Arc::default(),
         }
@@ -139,13 +157,13 @@ impl Broker {
         let now = self.clock.now();
         let held = self
             .flight
-            .count(|key, held| key.session == session && now < held.expires_at());
+            .count(|key, held| key.is_of(session) && now < held.expires_at());
         u32::try_from(held).unwrap_or(u32::MAX)
     }
 
     /// Drops everything of a session.
     pub fn forget(&self, session: &str) {
-        self.flight.forget(|key| key.session == session);
+        self.flight.forget(|key| key.is_of(session));
     }
 
     /// Drops everything; what is being loaded reaches nobody.
@@ -227,7 +245,8 @@ impl Broker {
 
     pub(super) fn taken(&self, keys: Option<Keys>, epoch: u64) -> Result<RoleCredentials, Failure> {
         let now = self.clock.now();
-        let held = keys.and_then(|keys| RoleCredentials::new(keys, epoch, now, &self.redactor));
+        let held = keys
+            .and_then(|keys| RoleCredentials::new(keys, epoch, now, &self.locker, &self.redactor));
         held.ok_or_else(|| {
             let message = "AWS sent incomplete role credentials";
             Failure::new(Reason::AwsUnavailable, message)

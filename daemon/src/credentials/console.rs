@@ -117,11 +117,12 @@ impl Broker {
         federation: &str,
         credentials: &RoleCredentials,
     ) -> Result<Zeroizing<String>, Failure> {
+        let keys = credentials.open();
         let session = Zeroizing::new(
             serde_json::to_string(&SessionForm {
-                id: credentials.access_key_id(),
-                key: credentials.secret_access_key(),
-                token: credentials.session_token(),
+                id: keys.access_key_id(),
+                key: keys.secret_access_key(),
+                token: keys.session_token(),
             })
             .map_err(|_| incomprehensible())?,
         );

@@ -175,7 +175,7 @@ async fn answer<B>(door: &Door, source: &Source, request: &Request<B>) -> Respon
     let audit = &source.audit;
     audit.served(door.port, source.session.name(), &source.role, result);
     match credentials {
-        Ok(Ok(credentials)) => Document::of(&Answer::new(source, &credentials)).ok(),
+        Ok(Ok(held)) => Document::of(&Answer::new(source, &held.open(), held.expires_at())).ok(),
         Ok(Err(failure)) => unavailable(failure.reason.name(), &in_one_line(&failure)).response(),
         // What was begun goes on, and serves the next request.
         Err(_) => unavailable("TIMEOUT", "AWS has not answered yet").response(),

@@ -1,5 +1,5 @@
 //! The keys of a role, as they are held. Thousands of roles may be in use: what
-//! belongs to one is one block of text, zeroed when the last who uses it lets go.
+//! belongs to one is one text in locked memory.
 
 use std::{
     fmt,
@@ -10,7 +10,11 @@ use std::{
 use aws_credential_types::Credentials;
 use zeroize::Zeroizing;
 
-use super::{Role, single_flight::Worth};
+use super::{
+    Role,
+    locker::{Kept, Locker},
+    single_flight::Worth,
+};
 use crate::policy::{Known, Redactor};
 
 /// SDKs refresh with less than this left, and would ask again for each request.
@@ -24,14 +28,21 @@ pub struct RoleCredentials(Arc<Held>);
 
 struct Held {
     /// Id, secret and token, one after the other.
-    text: Zeroizing<Box<str>>,
-    secret_at: usize,
-    token_at: usize,
+    text: Kept,
+    secret_at: u16,
+    token_at: u16,
     expires_at: SystemTime,
     margin: Duration,
     epoch: u64,
     /// An agent that finds them in an output sees a mask.
     _known: Known,
+}
+
+/// A copy of the text, for as long as it is used.
+pub struct Opened {
+    text: Zeroizing<String>,
+    secret_at: usize,
+    token_at: usize,
 }
 
 /// What AWS answers, whichever service gave it.
@@ -44,11 +55,12 @@ pub(super) struct Keys {
 }
 
 impl RoleCredentials {
-    /// `None`: something is missing.
+    /// `None`: something is missing, or longer than any program could take.
     pub(super) fn new(
         keys: Keys,
         epoch: u64,
         now: SystemTime,
+        locker: &Locker,
         redactor: &Redactor,
     ) -> Option<Self> {
         let secret = Zeroizing::new(keys.secret_access_key?);
@@ -56,9 +68,9 @@ impl RoleCredentials {
         let (id, expires_at) = (keys.access_key_id?, keys.expires_at?);
         let life = expires_at.duration_since(now).unwrap_or_default();
         Some(Self(Arc::new(Held {
-            secret_at: id.len(),
-            token_at: id.len() + secret.len(),
-            text: Zeroizing::new([&id, &**secret, &**token].concat().into()),
+            secret_at: u16::try_from(id.len()).ok()?,
+            token_at: u16::try_from(id.len() + secret.len()).ok()?,
+            text: locker.keep(&[&id, &secret, &token])?,
             expires_at,
             margin: MARGIN.min(life / 4),
             epoch,
@@ -66,16 +78,12 @@ impl RoleCredentials {
         })))
     }
 
-    pub fn access_key_id(&self) -> &str {
-        &self.0.text[..self.0.secret_at]
-    }
-
-    pub fn secret_access_key(&self) -> &str {
-        &self.0.text[self.0.secret_at..self.0.token_at]
-    }
-
-    pub fn session_token(&self) -> &str {
-        &self.0.text[self.0.token_at..]
+    pub fn open(&self) -> Opened {
+        Opened {
+            text: self.0.text.read(),
+            secret_at: self.0.secret_at.into(),
+            token_at: self.0.token_at.into(),
+        }
     }
 
     pub fn expires_at(&self) -> SystemTime {
@@ -89,15 +97,16 @@ impl RoleCredentials {
 
     /// The same keys, not merely the same role.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.access_key_id() == other.access_key_id()
+        self.open().access_key_id() == other.open().access_key_id()
     }
 
     /// As the SDK takes them.
     pub fn for_sdk(&self, role: &Role) -> Credentials {
+        let keys = self.open();
         Credentials::builder()
-            .access_key_id(self.access_key_id())
-            .secret_access_key(self.secret_access_key())
-            .session_token(self.session_token())
+            .access_key_id(keys.access_key_id())
+            .secret_access_key(keys.secret_access_key())
+            .session_token(keys.session_token())
             .expiry(self.expires_at())
             .account_id(role.account.as_str())
             .provider_name("awsso")
@@ -121,10 +130,24 @@ impl RoleCredentials {
     }
 }
 
+impl Opened {
+    pub fn access_key_id(&self) -> &str {
+        &self.text[..self.secret_at]
+    }
+
+    pub fn secret_access_key(&self) -> &str {
+        &self.text[self.secret_at..self.token_at]
+    }
+
+    pub fn session_token(&self) -> &str {
+        &self.text[self.token_at..]
+    }
+}
+
 impl fmt::Debug for RoleCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RoleCredentials")
-            .field("access_key_id", &self.access_key_id())
+            .field("access_key_id", &self.open().access_key_id())
             .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }

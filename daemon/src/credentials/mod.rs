@@ -6,6 +6,7 @@ mod broker;
 mod console;
 mod endpoint;
 mod keys;
+mod locker;
 mod role;
 mod single_flight;
 

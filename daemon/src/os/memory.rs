@@ -17,9 +17,8 @@ pub fn give_back() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back() {}
 
-/// Keeps the pages that hold these bytes out of the swap, for as long as the
-/// process lives. For the few secrets that live long in one place: whole pages are
-/// kept, and `RLIMIT_MEMLOCK` is small.
+/// Keeps the pages that hold these bytes out of the swap. For secrets that lie side by
+/// side, or live long: whole pages are kept, and `RLIMIT_MEMLOCK` is small.
 #[cfg(unix)]
 #[expect(
     unsafe_code,
@@ -39,3 +38,19 @@ pub fn keep_in_memory(bytes: &[u8]) -> io::Result<()> {
 pub fn keep_in_memory(_: &[u8]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// The opposite, before such pages are given back: what comes to lie there is no secret.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "a system call that leaves the bytes as they are"
+)]
+pub fn let_swap(bytes: &[u8]) {
+    // SAFETY: the range is that of a live slice; nothing is read, written or moved. It fails where nothing was locked.
+    unsafe {
+        libc::munlock(bytes.as_ptr().cast(), bytes.len());
+    }
+}
+
+#[cfg(not(unix))]
+pub fn let_swap(_: &[u8]) {}

@@ -40,10 +40,11 @@ impl Service for Services {
         if !request.unattended {
             self.accounts.used(&target.session, &target.role);
         }
+        let keys = held.open();
         Ok(Response::new(GetCredentialsResponse {
-            access_key_id: held.access_key_id().to_owned(),
-            secret_access_key: Some(Secret::new(held.secret_access_key())),
-            session_token: Some(Secret::new(held.session_token())),
+            access_key_id: keys.access_key_id().to_owned(),
+            secret_access_key: Some(Secret::new(keys.secret_access_key())),
+            session_token: Some(Secret::new(keys.session_token())),
             expires_at: Some(timestamp(held.expires_at())),
             account_id: target.role.account,
             role_name: target.role.name,

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use hyper::{
@@ -14,7 +15,7 @@ use hyper::{
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{RoleCredentials, Source};
+use super::{super::keys::Opened, Source};
 
 /// Room for any answer: one that grows leaves copies behind.
 const MAX_ANSWER: usize = 16 << 10;
@@ -31,12 +32,12 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(source: &'a Source, credentials: &'a RoleCredentials) -> Self {
+    pub(super) fn new(source: &'a Source, keys: &'a Opened, expires_at: SystemTime) -> Self {
         Self {
-            access_key_id: credentials.access_key_id(),
-            secret_access_key: credentials.secret_access_key(),
-            token: credentials.session_token(),
-            expiration: humantime::format_rfc3339_seconds(credentials.expires_at()).to_string(),
+            access_key_id: keys.access_key_id(),
+            secret_access_key: keys.secret_access_key(),
+            token: keys.session_token(),
+            expiration: humantime::format_rfc3339_seconds(expires_at).to_string(),
             account_id: &source.role.account,
         }
     }

@@ -80,6 +80,7 @@ impl Command {
         region: &str,
         credentials: &RoleCredentials,
     ) -> Result<Child, Failure> {
+        let keys = credentials.open();
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.words[1..])
@@ -87,9 +88,9 @@ impl Command {
             .envs(&self.environment)
             // AWS CLI v1 knows the second name only.
             .envs(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, region)))
-            .env("AWS_ACCESS_KEY_ID", credentials.access_key_id())
-            .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key())
-            .env("AWS_SESSION_TOKEN", credentials.session_token())
+            .env("AWS_ACCESS_KEY_ID", keys.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key())
+            .env("AWS_SESSION_TOKEN", keys.session_token())
             .current_dir(&self.directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

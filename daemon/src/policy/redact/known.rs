@@ -11,7 +11,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
@@ -22,6 +21,7 @@ use tracing::warn;
 use super::{
     Marks,
     letters::{self, Row, WINDOW},
+    windows::{Window, Windows},
 };
 use crate::clock::Clock;
 
@@ -57,7 +57,7 @@ pub struct Known {
 
 struct Held {
     key: [u64; 3],
-    windows: HashSet<Window, BuildHasherDefault<AsItIs>>,
+    windows: Windows,
     /// What belongs together, by its digest.
     secrets: HashMap<u64, Life>,
     /// Numbers below `unused` that are nobody's.
@@ -85,7 +85,7 @@ impl Index {
         };
         let held = Held {
             key: [word(0), word(1), word(2)],
-            windows: HashSet::default(),
+            windows: Windows::new(),
             secrets: HashMap::new(),
             free: Vec::new(),
             unused: 0,
@@ -182,8 +182,8 @@ impl Held {
         };
         let steps = letters.windows(WINDOW).step_by(step);
         for window in steps.chain(letters.last_chunk::<WINDOW>().map(|last| &last[..])) {
-            let window = Window::new(self.hash(window), number);
-            self.windows.insert(window);
+            let hash = self.hash(window);
+            self.windows.insert(Window::new(hash, number));
         }
     }
 
@@ -203,14 +203,13 @@ impl Held {
         let used: HashSet<u16> = numbers.collect();
         self.windows
             .retain(|window| used.contains(&window.number()));
-        self.windows.shrink_to(self.windows.len() * 2);
         let free = (0..self.unused).filter(|number| !used.contains(number));
         self.free = free.collect();
         self.overflowed = self.windows.len() > MAX_WINDOWS;
     }
 
     fn knows(&self, window: &[u8]) -> bool {
-        self.windows.contains(&Window::new(self.hash(window), 0))
+        self.windows.contains(self.hash(window))
     }
 
     /// Two multiplications of 64 by 64 bits, folded.
@@ -229,56 +228,4 @@ fn fold(a: u64, b: u64) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
     let folded = product as u64 ^ (product >> 64) as u64;
     folded
-}
-
-/// 48 bits of the hash of a window, and which secrets it is of. Hundreds of thousands
-/// are held, and a text is compared with all of them: a gigabyte without secrets has
-/// one letter masked in vain.
-#[derive(Clone, Copy)]
-struct Window(u64);
-
-impl Window {
-    const NUMBER: u64 = 0xffff;
-
-    fn new(hash: u64, number: u16) -> Self {
-        Self(hash & !Self::NUMBER | u64::from(number))
-    }
-
-    fn number(self) -> u16 {
-        u16::try_from(self.0 & Self::NUMBER).expect("sixteen bits")
-    }
-}
-
-impl PartialEq for Window {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0 ^ other.0) & !Self::NUMBER == 0
-    }
-}
-
-impl Eq for Window {}
-
-impl Hash for Window {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // A set takes its place from the low bits, and tells neighbours by the highest.
-        let highest = self.0 & 0xff << 56;
-        state.write_u64(self.0 >> 16 | highest);
-    }
-}
-
-/// A hash is its own.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("windows are numbers");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
 }

@@ -20,6 +20,7 @@ mod letters;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use std::{ops::Range, time::SystemTime};
 
