@@ -2,63 +2,58 @@
 //! wait for: what is quick shows nothing and starts nothing.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
-    io::IsTerminal as _,
+    cell::{Cell, RefCell},
     pin::pin,
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::{Term, is_dumb, truncate_str};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// A person takes anything quicker for instant.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 const FRAME: Duration = Duration::from_millis(100);
+const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 pub struct Progress {
+    terminal: Term,
     text: RefCell<String>,
-    bar: OnceCell<ProgressBar>,
+    shown: Cell<bool>,
     ended: Cell<bool>,
 }
 
 impl Progress {
     pub fn new(text: impl Into<String>) -> Self {
         Self {
+            terminal: Term::buffered_stderr(),
             text: RefCell::new(text.into()),
-            bar: OnceCell::new(),
+            shown: Cell::new(false),
             ended: Cell::new(false),
         }
     }
 
     /// Changes what is shown.
     pub fn say(&self, text: impl Into<String>) {
-        let text = text.into();
-        if let Some(bar) = self.bar.get() {
-            bar.set_message(text.clone());
-        }
-        self.text.replace(text);
+        self.text.replace(text.into());
     }
 
     /// Prints something in between.
     pub fn pause(&self, print: impl FnOnce()) {
-        match self.bar.get() {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        self.clear();
+        print();
     }
 
     /// Shows nothing from here on: the work speaks for itself.
     pub fn end(&self) {
         self.ended.set(true);
-        if let Some(bar) = self.bar.get() {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 
     /// Shows the progress over `work`, once it has lasted for a while.
     pub async fn over<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        if !std::io::stderr().is_terminal() {
+        if !self.terminal.is_term() || is_dumb() {
             return work.await;
         }
         tokio::select! {
@@ -66,12 +61,41 @@ impl Progress {
             done = &mut work => return done,
             () = tokio::time::sleep(PATIENCE) => {}
         }
-        if !self.ended.get() {
-            self.bar.get_or_init(|| spinner(self.text.borrow().clone()));
-        }
-        let done = work.await;
+        let mut frames = FRAMES.iter().cycle();
+        let mut tick = interval(FRAME);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut work => break done,
+                _ = tick.tick() => {}
+            }
+            if let Some(frame) = frames.next()
+                && !self.ended.get()
+            {
+                self.draw(*frame);
+            }
+        };
         self.end();
         done
+    }
+
+    // Whoever closed stderr sees no progress, and the work goes on.
+    fn draw(&self, frame: char) {
+        let columns = usize::from(self.terminal.size().1);
+        let line = format!("{frame} {}", self.text.borrow());
+        let line = truncate_str(&line, columns.saturating_sub(1), "");
+        let drawn = self.terminal.clear_line();
+        let drawn = drawn.and_then(|()| self.terminal.write_str(&line));
+        let _ = drawn.and_then(|()| self.terminal.flush());
+        self.shown.set(true);
+    }
+
+    fn clear(&self) {
+        if self.shown.replace(false) {
+            let cleared = self.terminal.clear_line();
+            let _ = cleared.and_then(|()| self.terminal.flush());
+        }
     }
 }
 
@@ -79,13 +103,4 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-fn spinner(text: String) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(text);
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is well-formed"),
-    );
-    bar.enable_steady_tick(FRAME);
-    bar
 }

@@ -64,6 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: Args, bound: Option<ipc::Bound>, supervisor: &Supervisor) -> Result<(), Failure> {
+    os::map_large_blocks();
     let warnings = os::harden();
     let endpoint = Endpoint::from_env(args.socket)?;
     logs::init(&endpoint.logs(), std::env::var("AWSSO_LOG").ok().as_deref())?;

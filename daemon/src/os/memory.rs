@@ -17,6 +17,21 @@ pub fn give_back() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back() {}
 
+/// Large tables are mapped for themselves, and whole gone when they are outgrown. glibc
+/// raises the limit to the largest that was freed: the next one would lie among all else.
+/// To be called once, at the start.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "a call of the C library without memory of ours")]
+pub fn map_large_blocks() {
+    // SAFETY: takes no pointer. Should it fail, only memory is lost.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn map_large_blocks() {}
+
 /// Keeps the pages that hold these bytes out of the swap. For secrets that lie side by
 /// side, or live long: whole pages are kept, and `RLIMIT_MEMLOCK` is small.
 #[cfg(unix)]

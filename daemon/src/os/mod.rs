@@ -10,7 +10,7 @@ mod unix;
 #[cfg(target_os = "linux")]
 mod wall_clock;
 
-pub use memory::{give_back, keep_in_memory, let_swap};
+pub use memory::{give_back, keep_in_memory, let_swap, map_large_blocks};
 pub use supervisor::Supervisor;
 #[cfg(unix)]
 pub use unix::*;

@@ -51,8 +51,8 @@ pub use note::{How, Note};
 const QUEUE: usize = 10_000;
 /// Hand-outs of keys are written together, so long after the first of them.
 const TOGETHER: Duration = Duration::from_mins(1);
-/// Roles and principals that are counted at the same time; one more is written at once.
-const MAX_COUNTED: usize = 10_000;
+/// Roles and principals that are counted at the same time; with one more all are written.
+const MAX_COUNTED: usize = 1_000;
 /// Tasks that are named in the line on a job's end.
 const MAX_TASKS: usize = 100;
 

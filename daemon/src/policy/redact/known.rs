@@ -85,7 +85,7 @@ impl Index {
         };
         let held = Held {
             key: [word(0), word(1), word(2)],
-            windows: Windows::new(),
+            windows: Windows::default(),
             secrets: HashMap::new(),
             free: Vec::new(),
             unused: 0,
