@@ -20,6 +20,8 @@ mod version;
 
 use std::process::ExitCode;
 
+use tokio::runtime::{Builder, LocalOptions};
+
 use crate::{args::Args, context::Context, exit::Stop};
 
 fn main() -> ExitCode {
@@ -37,9 +39,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<u8, Stop> {
     let context = Context::from_env(args.globals)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Without the scheduler for many threads, and without libm, which that needs.
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build_local(LocalOptions::default())?;
     let outcome = runtime.block_on(cmd::run(&context, args.verb));
     // A thread that still waits for a lock must not hold up the end.
     runtime.shutdown_background();

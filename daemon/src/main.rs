@@ -15,6 +15,7 @@ use awssod::{
     os::{self, Supervisor},
 };
 use clap::Parser;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -72,10 +73,11 @@ fn start(args: Args, bound: Option<ipc::Bound>, supervisor: &Supervisor) -> Resu
         warn!(warning, "hardening");
     }
     let config = Config::new(endpoint, Environment::from_process()?);
-    // One thread serves faster than two here; disks and keyrings get their own.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // One thread serves faster than two here; disks and keyrings get their own. A local
+    // runtime links no scheduler for more.
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|error| Failure::new(Reason::Internal, format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let stop = CancellationToken::new();

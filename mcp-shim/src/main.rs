@@ -28,6 +28,7 @@ mod turns;
 use std::io::Write as _;
 
 use awsso_proto::{Endpoint, Failure, VERSION};
+use tokio::runtime::{Builder, LocalOptions};
 
 use crate::{
     context::Context, daemon::Daemon, gate::Gate, server::Shim, signals::Signals, token::Token,
@@ -71,9 +72,9 @@ fn serve(transport: &Transport) -> Result<(), String> {
         log::init(endpoint.logs(), log::level(&var));
     }
     let shim = Shim::new(Daemon::new(endpoint.clone()), Context::from_env());
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|error| error.to_string())?;
     let served = match transport {
         Transport::Stdio => runtime.block_on(stdio::serve(shim)),

@@ -3,6 +3,7 @@
 //! anybody has to wait for it; forgets them on logout.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use super::{
-    Assumed, Role,
+    Role,
     keys::{Keys, RoleCredentials},
     locker::Locker,
     single_flight::{SingleFlight, Worth},
@@ -36,33 +37,28 @@ const RUSH: usize = 100;
 /// Listing the roles that would work must not hold up the error for long.
 const EXPLAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Thousands are held: session, account and name are one text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Whose credentials, in a form that is no block of its own: thousands are held. 128 bits,
+/// keyed for this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RoleKey {
-    text: Box<str>,
-    assumed: Option<Arc<Assumed>>,
+    session: u64,
+    role: [u64; 2],
 }
 
-impl RoleKey {
-    /// Neither a session nor an account has one.
-    const BETWEEN: char = '\n';
+#[derive(Debug, Clone, Default)]
+struct RoleKeys([RandomState; 2]);
 
-    fn new(session: &Session, role: &Role) -> Self {
-        let Role {
-            account,
-            name,
-            assumed,
-        } = role;
-        let (session, between) = (session.name(), Self::BETWEEN);
-        Self {
-            text: format!("{session}{between}{account}{between}{name}").into(),
-            assumed: assumed.clone(),
+impl RoleKeys {
+    fn of(&self, session: &Session, role: &Role) -> RoleKey {
+        let whole = (session.name(), role);
+        RoleKey {
+            session: self.of_session(session.name()),
+            role: [self.0[0].hash_one(whole), self.0[1].hash_one(whole)],
         }
     }
 
-    fn is_of(&self, session: &str) -> bool {
-        let rest = self.text.strip_prefix(session);
-        rest.is_some_and(|rest| rest.starts_with(Self::BETWEEN))
+    fn of_session(&self, name: &str) -> u64 {
+        self.0[0].hash_one(name)
     }
 }
 
@@ -75,6 +71,7 @@ pub struct Broker {
     pub(super) limiters: Limiters,
     redactor: Redactor,
     locker: Locker,
+    keys: RoleKeys,
     flight: SingleFlight<RoleKey, RoleCredentials>,
     rush: Arc<Rush>,
 }
@@ -116,6 +113,7 @@ impl Broker {
             limiters,
             redactor,
             locker: Locker::default(),
+            keys: RoleKeys::default(),
             flight: SingleFlight::new(tracker),
             rush: Arc::default(),
         }
@@ -123,7 +121,7 @@ impl Broker {
 
     /// Credentials that work now, from memory or from AWS.
     pub async fn get(&self, session: &Session, role: &Role) -> Result<RoleCredentials, Failure> {
-        let key = RoleKey::new(session, role);
+        let key = self.keys.of(session, role);
         let epoch = session.epoch();
         let worth = |held: &RoleCredentials| {
             if held.epoch() == epoch {
@@ -148,22 +146,24 @@ impl Broker {
 
     /// AWS refused these very keys: the next caller gets others.
     pub fn reject(&self, session: &Session, role: &Role, bad: &RoleCredentials) {
-        let key = RoleKey::new(session, role);
+        let key = self.keys.of(session, role);
         self.flight.forget_value(&key, |held| held.is_same(bad));
     }
 
     /// How many credentials of a session are in memory and alive.
     pub fn held(&self, session: &str) -> u32 {
         let now = self.clock.now();
+        let session = self.keys.of_session(session);
         let held = self
             .flight
-            .count(|key, held| key.is_of(session) && now < held.expires_at());
+            .count(|key, held| key.session == session && now < held.expires_at());
         u32::try_from(held).unwrap_or(u32::MAX)
     }
 
     /// Drops everything of a session.
     pub fn forget(&self, session: &str) {
-        self.flight.forget(|key| key.is_of(session));
+        let session = self.keys.of_session(session);
+        self.flight.forget(|key| key.session == session);
     }
 
     /// Drops everything; what is being loaded reaches nobody.

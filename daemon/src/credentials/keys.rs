@@ -3,7 +3,6 @@
 
 use std::{
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -22,11 +21,9 @@ const MARGIN: Duration = Duration::from_mins(15);
 /// While AWS cannot be reached, credentials serve until this before their end.
 const LAST_MARGIN: Duration = Duration::from_mins(1);
 
-/// Credentials of one account and role.
+/// Credentials of one account and role. A clone shares them.
 #[derive(Clone)]
-pub struct RoleCredentials(Arc<Held>);
-
-struct Held {
+pub struct RoleCredentials {
     /// Id, secret and token, one after the other.
     text: Kept,
     secret_at: u16,
@@ -67,7 +64,7 @@ impl RoleCredentials {
         let token = Zeroizing::new(keys.session_token?);
         let (id, expires_at) = (keys.access_key_id?, keys.expires_at?);
         let life = expires_at.duration_since(now).unwrap_or_default();
-        Some(Self(Arc::new(Held {
+        Some(Self {
             secret_at: u16::try_from(id.len()).ok()?,
             token_at: u16::try_from(id.len() + secret.len()).ok()?,
             text: locker.keep(&[&id, &secret, &token])?,
@@ -75,24 +72,24 @@ impl RoleCredentials {
             margin: MARGIN.min(life / 4),
             epoch,
             _known: redactor.know(&[&secret, &token], Some(expires_at)),
-        })))
+        })
     }
 
     pub fn open(&self) -> Opened {
         Opened {
-            text: self.0.text.read(),
-            secret_at: self.0.secret_at.into(),
-            token_at: self.0.token_at.into(),
+            text: self.text.read(),
+            secret_at: self.secret_at.into(),
+            token_at: self.token_at.into(),
         }
     }
 
     pub fn expires_at(&self) -> SystemTime {
-        self.0.expires_at
+        self.expires_at
     }
 
     /// The session's, when the keys were fetched: another login may be another person.
     pub(super) fn epoch(&self) -> u64 {
-        self.0.epoch
+        self.epoch
     }
 
     /// The same keys, not merely the same role.
@@ -114,7 +111,7 @@ impl RoleCredentials {
     }
 
     pub(super) fn worth(&self, now: SystemTime) -> Worth {
-        let margin = self.0.margin;
+        let margin = self.margin;
         let left = self.expires_at().duration_since(now).unwrap_or_default();
         if left <= margin {
             Worth::Nothing
@@ -126,7 +123,7 @@ impl RoleCredentials {
     }
 
     pub(super) fn is_alive(&self, now: SystemTime) -> bool {
-        now + LAST_MARGIN.min(self.0.margin) < self.expires_at()
+        now + LAST_MARGIN.min(self.margin) < self.expires_at()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the keys of roles lie: side by side in pages of their own, which the system keeps out of the swap as far as
-//! `RLIMIT_MEMLOCK` goes. A text is zeroed when its last user lets go of it. Thousands of them among all else that is
-//! allocated would also hold on to the memory between them.
+//! `RLIMIT_MEMLOCK` goes. A text is zeroed when its last user lets go of it. Thousands of blocks among all else that is
+//! allocated would also hold on to the memory between them: nothing here is a block of its own.
 
 use std::{
     fmt,
@@ -38,7 +38,7 @@ struct Page {
     left: usize,
 }
 
-/// A text in a page.
+/// A text in a page; a clone is the same one. Before it stands how many there are.
 pub struct Kept {
     locker: Locker,
     page: u32,
@@ -46,25 +46,30 @@ pub struct Kept {
     length: u16,
 }
 
+const COUNT: usize = size_of::<u32>();
+
 impl Locker {
     /// `None`: it is longer than any keys are.
     pub fn keep(&self, parts: &[&str]) -> Option<Kept> {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
         let length_kept = u16::try_from(length).ok()?;
         let mut pages = self.lock();
-        let (number, unit) = pages.place(length.div_ceil(UNIT));
-        let page = pages.pages[number].as_mut().expect("it has room");
-        let mut at = unit * UNIT;
-        for part in parts {
-            page.bytes()[at..at + part.len()].copy_from_slice(part.as_bytes());
-            at += part.len();
-        }
-        Some(Kept {
+        let (number, unit) = pages.place(units(length));
+        let kept = Kept {
             locker: self.clone(),
             page: u32::try_from(number).expect("fewer pages"),
             unit: u16::try_from(unit).expect("fewer units"),
             length: length_kept,
-        })
+        };
+        let (count, mut text) = kept.entry(&mut pages);
+        *count = 1_u32.to_le_bytes();
+        for part in parts {
+            let (here, rest) = text.split_at_mut(part.len());
+            here.copy_from_slice(part.as_bytes());
+            text = rest;
+        }
+        drop(pages);
+        Some(kept)
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
@@ -128,31 +133,56 @@ impl Page {
     }
 }
 
+fn units(length: usize) -> usize {
+    (COUNT + length).div_ceil(UNIT)
+}
+
 impl Kept {
     /// A copy to be used and dropped.
     pub fn read(&self) -> Zeroizing<String> {
         let mut pages = self.locker.lock();
-        let text = Zeroizing::new(self.bytes(&mut pages).to_vec());
+        let text = Zeroizing::new(self.entry(&mut pages).1.to_vec());
         drop(pages);
         let text = str::from_utf8(&text).expect("it was text");
         Zeroizing::new(text.to_owned())
     }
 
-    fn bytes<'a>(&self, pages: &'a mut Pages) -> &'a mut [u8] {
+    fn entry<'a>(&self, pages: &'a mut Pages) -> (&'a mut [u8; COUNT], &'a mut [u8]) {
         let page = pages.pages[self.page as usize].as_mut();
-        let at = usize::from(self.unit) * UNIT;
-        &mut page.expect("it holds this").bytes()[at..at + usize::from(self.length)]
+        let entry = &mut page.expect("it holds this").bytes()[usize::from(self.unit) * UNIT..];
+        let (count, text) = entry
+            .split_first_chunk_mut()
+            .expect("it begins with a count");
+        (count, &mut text[..self.length.into()])
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        let mut pages = self.locker.lock();
+        let (count, _) = self.entry(&mut pages);
+        *count = (u32::from_le_bytes(*count) + 1).to_le_bytes();
+        drop(pages);
+        Self {
+            locker: self.locker.clone(),
+            ..*self
+        }
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         let mut pages = self.locker.lock();
-        self.bytes(&mut pages).zeroize();
+        let (count, text) = self.entry(&mut pages);
+        let left = u32::from_le_bytes(*count) - 1;
+        *count = left.to_le_bytes();
+        if left > 0 {
+            return;
+        }
+        text.zeroize();
         let slot = &mut pages.pages[self.page as usize];
         let page = slot.as_mut().expect("it holds this");
-        let first = usize::from(self.unit);
-        let units = usize::from(self.length).div_ceil(UNIT);
+        let (first, units) = (usize::from(self.unit), units(self.length.into()));
         page.taken[first..first + units].fill(false);
         page.left += units;
         if page.left == UNITS {
@@ -205,10 +235,7 @@ mod tests {
         let locker = Locker::default();
         let text = "k".repeat(396);
         let held: Vec<_> = (0..5_000).map(|_| locker.keep(&[&text])).collect();
-        assert_eq!(
-            pages(&locker),
-            (5_000 * 396_usize.div_ceil(UNIT)).div_ceil(UNITS / 13 * 13)
-        );
+        assert_eq!(pages(&locker), 5_000_usize.div_ceil(UNITS / units(396)));
         drop(held);
         assert_eq!(pages(&locker), 0);
     }
@@ -217,10 +244,15 @@ mod tests {
     fn what_is_let_go_of_is_zeroed() {
         let locker = Locker::default();
         let (stays, goes) = (locker.keep(&["stays"]), locker.keep(&["a secret"]));
+        let same = goes.clone();
         drop(goes);
+        assert_eq!(*same.as_ref().expect("short").read(), "a secret");
+        drop(same);
         let mut pages = locker.lock();
         let bytes = pages.pages[0].as_mut().expect("one stays").bytes();
-        assert!(bytes.starts_with(b"stays") && bytes[5..].iter().all(|byte| *byte == 0));
+        let (stays_here, rest) = bytes[COUNT..].split_at(5);
+        assert_eq!(stays_here, b"stays");
+        assert!(rest.iter().all(|byte| *byte == 0));
         drop(pages);
         drop(stays);
     }

@@ -171,7 +171,7 @@ mod secret_service {
         // With a runtime of its own the connection ends, whatever is in flight.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .build()
+            .build_local(runtime::LocalOptions::default())
             .map_err(failed)?;
         let looked = runtime.block_on(async { time::timeout(PATIENCE, ask(account)).await });
         runtime.shutdown_background();

@@ -1,10 +1,11 @@
 //! Hand-outs of keys that are the same but for their time and their process: counted,
-//! and written together. Ten thousand roles may be in use within a minute, so of each
-//! only its target is held, as text; the rest it shares with the others.
+//! and written together. Thousands of roles may be in use within a minute, so of each
+//! only its target is held, in one text with the others'; the rest they share.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map},
     hash::{BuildHasher as _, RandomState},
+    ops::Range,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -23,8 +24,10 @@ pub(super) struct Counts {
     held: HashMap<u64, Counted>,
     /// All but targets, times and processes.
     shared: HashMap<u64, Arc<Entry>>,
-    /// Counted no more, oldest first.
-    ended: VecDeque<Counted>,
+    /// Targets as JSON, without the names of what they have.
+    targets: Vec<u8>,
+    /// Counted no more, oldest first; with their targets.
+    ended: VecDeque<(Counted, Arc<[u8]>)>,
 }
 
 #[derive(Debug)]
@@ -34,8 +37,7 @@ struct Counted {
     span: u32,
     count: u32,
     pid: Option<u32>,
-    /// JSON, without the names of what it has.
-    target: Box<[u8]>,
+    target: Range<usize>,
     shared: Arc<Entry>,
 }
 
@@ -56,7 +58,12 @@ impl Counts {
             }
             hash_map::Entry::Vacant(free) => {
                 let pid = entry.who.pid;
-                let target = serde_json::to_vec(&entry.target.as_ref().map(packed))?.into();
+                let from = self.targets.len();
+                let packed = entry.target.as_ref().map(packed);
+                if let Err(error) = serde_json::to_writer(&mut self.targets, &packed) {
+                    self.targets.truncate(from);
+                    return Err(error);
+                }
                 let shared = self.shared.entry(same).or_insert_with(|| {
                     let who = Who {
                         pid: None,
@@ -73,7 +80,7 @@ impl Counts {
                     span: 0,
                     count: 1,
                     pid,
-                    target,
+                    target: from..self.targets.len(),
                     shared: Arc::clone(shared),
                 });
             }
@@ -90,23 +97,27 @@ impl Counts {
     pub(super) fn end(&mut self) {
         let mut ended: Vec<_> = std::mem::take(&mut self.held).into_values().collect();
         self.shared = HashMap::new();
+        let targets: Arc<[u8]> = std::mem::take(&mut self.targets).into();
         ended.sort_by_key(|counted| counted.first);
-        self.ended.extend(ended);
+        let ended = ended.into_iter();
+        self.ended
+            .extend(ended.map(|counted| (counted, Arc::clone(&targets))));
     }
 
     /// Some of what is counted no more.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Entry> {
         let batch = self.ended.len().min(BATCH);
-        self.ended.drain(..batch).map(Counted::entry)
+        let batch = self.ended.drain(..batch);
+        batch.map(|(counted, targets)| counted.entry(&targets))
     }
 }
 
 impl Counted {
-    fn entry(self) -> Entry {
+    fn entry(self, targets: &[u8]) -> Entry {
         let mut entry = Arc::unwrap_or_clone(self.shared);
         entry.at = rfc3339(self.first);
         entry.who.pid = self.pid;
-        entry.target = serde_json::from_slice(&self.target).unwrap_or_default();
+        entry.target = serde_json::from_slice(&targets[self.target]).unwrap_or_default();
         if self.count > 1 {
             entry.count = Some(self.count.into());
             entry.until = rfc3339(self.first + Duration::from_millis(self.span.into()));

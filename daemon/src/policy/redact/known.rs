@@ -52,7 +52,6 @@ struct Shared {
 pub struct Known {
     index: Index,
     secrets: u64,
-    ends_at: Option<SystemTime>,
 }
 
 struct Held {
@@ -108,12 +107,11 @@ impl Index {
         let id = u64::from_le_bytes(digest.finalize()[..8].try_into().expect("eight bytes"));
         let held = &self.0.held;
         let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
-        held.hold(id, secrets, self.0.clock.now());
+        held.hold(id, secrets, ends_at, self.0.clock.now());
         drop(held);
         Known {
             index: self.clone(),
             secrets: id,
-            ends_at,
         }
     }
 
@@ -129,6 +127,21 @@ impl Index {
     }
 }
 
+impl Clone for Known {
+    fn clone(&self) -> Self {
+        let held = &self.index.0.held;
+        let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(life) = held.secrets.get_mut(&self.secrets) {
+            life.holders += 1;
+        }
+        drop(held);
+        Self {
+            index: self.index.clone(),
+            ..*self
+        }
+    }
+}
+
 impl Drop for Known {
     fn drop(&mut self) {
         let shared = &self.index.0;
@@ -137,7 +150,7 @@ impl Drop for Known {
         let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(life) = held.secrets.get_mut(&self.secrets) {
             life.holders -= 1;
-            life.until = life.until.max(self.ends_at.unwrap_or(until).max(until));
+            life.until = life.until.max(until);
         }
     }
 }
@@ -150,17 +163,19 @@ impl fmt::Debug for Known {
 }
 
 impl Held {
-    fn hold(&mut self, id: u64, secrets: &[&str], now: SystemTime) {
+    fn hold(&mut self, id: u64, secrets: &[&str], ends_at: Option<SystemTime>, now: SystemTime) {
+        let until = ends_at.unwrap_or(now);
         if now >= self.tidied_at + TIDY_EVERY || self.overflowed {
             self.tidy(now);
         }
         if let Some(life) = self.secrets.get_mut(&id) {
             life.holders += 1;
+            life.until = life.until.max(until);
             return;
         }
         let number = self.number();
         let life = Life {
-            until: now,
+            until,
             holders: 1,
             number,
         };
