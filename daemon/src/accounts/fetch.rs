@@ -57,7 +57,7 @@ pub(super) async fn everything(
     while let Some((at, answer)) = answers.next().await {
         listing.accounts[at].roles = match answer {
             Ok(roles) => Roles::Known(lists.shared(roles)),
-            Err(failure) => Roles::Failed(failure),
+            Err(failure) => Roles::Failed(failure.into()),
         };
         // One receiver is the entry's own: nobody looks at it.
         if published.elapsed() >= PUBLISH_EVERY && publish.receiver_count() > 1 {
@@ -66,6 +66,7 @@ pub(super) async fn everything(
         }
     }
     drop(answers);
+    listing.accounts.shrink_to_fit();
     listing.fetched_at = Some(clock.now());
     listing
 }

@@ -63,15 +63,16 @@ impl Index {
             && form.start_url == spec.start_url
             && form.region == spec.region;
         let mut lists = RoleLists::default();
+        let accounts = form.accounts.into_iter();
+        let accounts = accounts.map(|account| account.into_account(&mut lists));
+        let mut accounts: Vec<_> = accounts.collect();
+        // They came to lie where the larger forms were.
+        accounts.shrink_to_fit();
         same.then(|| Listing {
             fetched_at: Some(
                 SystemTime::UNIX_EPOCH + Duration::from_secs(form.fetched_at.min(1 << 40)),
             ),
-            accounts: form
-                .accounts
-                .into_iter()
-                .map(|account| account.into_account(&mut lists))
-                .collect(),
+            accounts,
             all_accounts: true,
             ..Listing::default()
         })
@@ -134,7 +135,7 @@ impl AccountForm {
     fn into_account(self, lists: &mut RoleLists) -> Account {
         let roles = match (self.roles, self.roles_error) {
             (Some(roles), _) => Roles::Known(lists.shared(roles)),
-            (None, Some(why)) => Roles::Failed(Failure::new(Reason::AwsUnavailable, why)),
+            (None, Some(why)) => Roles::Failed(Failure::new(Reason::AwsUnavailable, why).into()),
             (None, None) => Roles::NotAsked,
         };
         Account {
@@ -171,7 +172,7 @@ mod tests {
                 account("444455556666", Roles::Known([].into())),
                 account(
                     "777788889999",
-                    Roles::Failed(Failure::new(Reason::AwsUnavailable, "it answered 500")),
+                    Roles::Failed(Failure::new(Reason::AwsUnavailable, "it answered 500").into()),
                 ),
             ],
             all_accounts: true,

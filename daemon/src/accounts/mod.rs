@@ -44,7 +44,8 @@ pub enum Roles {
     NotAsked,
     /// Sorted. Thousands of accounts have a handful of such lists between them.
     Known(Arc<[String]>),
-    Failed(Failure),
+    /// Boxed: it is much larger than the others, and rare.
+    Failed(Box<Failure>),
 }
 
 /// Equal lists of roles are one.

@@ -122,7 +122,7 @@ impl Pages {
                 let roles = self.accounts.roles(&self.session, &account.id).await;
                 account.roles = match roles {
                     Ok(roles) => Roles::Known(roles.into()),
-                    Err(failure) => Roles::Failed(failure),
+                    Err(failure) => Roles::Failed(failure.into()),
                 };
             }
         }

@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(role(known(), &["ReadOnly", "Admin"]), Ok("ReadOnly".into()));
         assert_eq!(role(known(), &["Audit", "Admin"]), Ok("Admin".into()));
         assert_eq!(role(known(), &["Audit"]), Err(TaskState::Denied));
-        let failed = || Failed(Failure::new(Reason::AwsUnavailable, "it answered 500"));
+        let failed = || Failed(Failure::new(Reason::AwsUnavailable, "it answered 500").into());
         assert_eq!(role(failed(), &["Audit"]), Ok("Audit".into()));
         assert_eq!(role(failed(), &["Audit", "Admin"]), Err(TaskState::Failed));
     }
