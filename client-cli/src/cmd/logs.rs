@@ -42,9 +42,12 @@ pub async fn print(context: &Context, lines: usize, follow: bool) -> Result<(), 
         };
     }
     let mut rest = Vec::new();
-    let mut show = |added: &[u8]| match context.json {
-        true => json_lines(&mut rest, added),
-        false => terminal::data(added),
+    let mut show = |added: &[u8]| {
+        if context.json {
+            json_lines(&mut rest, added)
+        } else {
+            terminal::data(added)
+        }
     };
     show(last)?;
     let mut at = length(&log);

@@ -6,7 +6,7 @@
 //! | part of the contract | tables here | proved in depth |
 //! |---|---|---|
 //! | commands, flags, choices | `commands` | `command_line`, each command's file |
-//! | exit codes | `exit_codes` | `child`, `exec`, `many`, `ssm` for codes passed through |
+//! | exit codes | `exit_codes`, `codes_of_runs` | `child`, `exec`, `exec_command`, `many`, `ssm` |
 //! | JSON of sessions, accounts, jobs | `sessions`, `runs` | `status`, `accounts`, `many`, `killed` |
 //! | JSON of everything else | `documents` | `audit`, `approvals`, `doctor`, `mcp_install`, `policy`, `service` |
 //! | lines of JSON | `sessions`, `runs`, `documents` | `status`, `many`, `audit` |
@@ -14,6 +14,7 @@
 //! | variables, files, sockets | `environment` | `trust`, `daemon`, `child`, `agent` |
 //! | MCP tools | `tools` | `mcp*`; the crate of the shim for HTTP, limits, its log |
 
+mod codes_of_runs;
 mod commands;
 mod documents;
 mod environment;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const TARGET: [&str; 4] = ["--account", PRODUCTION, "--role", ADMIN];
 
-fn job(task: Value) -> Value {
+fn job(task: &Value) -> Value {
     json!({
         "id": "string",
         "kind": "aws_cli|ssm",
@@ -32,7 +32,7 @@ fn task() -> Value {
     })
 }
 
-fn with(mut shape: Value, more: Value) -> Value {
+fn with(mut shape: Value, more: &Value) -> Value {
     let fields = shape.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
     shape
@@ -41,7 +41,7 @@ fn with(mut shape: Value, more: Value) -> Value {
 /// As a run has it.
 fn task_with_output() -> Value {
     let output = json!({"stdout": "string", "stderr": "string", "outputId": "string"});
-    with(task(), output)
+    with(task(), &output)
 }
 
 async fn ssm(world: &World, instances: &[&str], more: &[&str]) -> awsso_e2e::Run {
@@ -58,7 +58,7 @@ async fn listed(world: &World) -> Vec<Value> {
         .await
         .code(0)
         .json();
-    assert_shape(&list, &json!({"jobs": [job(task())]}));
+    assert_shape(&list, &json!({"jobs": [job(&task())]}));
     list["jobs"].as_array().unwrap().clone()
 }
 
@@ -74,8 +74,8 @@ async fn a_run_is_one_job_with_its_output_and_the_list_has_it_without() {
         "stdout": "out\n", "stderr": "err\n",
     });
     let shape = with(
-        job(with(task_with_output(), ended)),
-        json!({"kind": "aws_cli", "endedAt": "instant"}),
+        job(&with(task_with_output(), &ended)),
+        &json!({"kind": "aws_cli", "endedAt": "instant"}),
     );
     assert_shape(&run, &shape);
     assert_eq!(
@@ -88,8 +88,8 @@ async fn a_run_is_one_job_with_its_output_and_the_list_has_it_without() {
     let ended =
         json!({"state": "succeeded", "exitCode": "number", "instanceId": LINUX, "stdout": "hi\n"});
     let shape = with(
-        job(with(task_with_output(), ended)),
-        json!({"kind": "ssm", "endedAt": "instant"}),
+        job(&with(task_with_output(), &ended)),
+        &json!({"kind": "ssm", "endedAt": "instant"}),
     );
     assert_shape(&on_one, &shape);
 
@@ -104,7 +104,7 @@ async fn a_run_on_many_is_one_document_or_a_line_for_each() {
     let both = [LINUX, WINDOWS];
     let run = ssm(&world, &both, &["--command", "uptime", "--json"]).await;
     let run = run.code(6).json();
-    assert_shape(&run, &job(task_with_output()));
+    assert_shape(&run, &job(&task_with_output()));
     assert_eq!(run["state"], "partial");
 
     let lines = ssm(&world, &both, &["--command", "uptime", "--output", "jsonl"]).await;
@@ -112,7 +112,7 @@ async fn a_run_on_many_is_one_document_or_a_line_for_each() {
     let line = json!({
         "jobId": "string", "accountName": "string", "detail": "string", "otherRoles": [],
     });
-    let line = with(task_with_output(), line);
+    let line = with(task_with_output(), &line);
     assert_eq!(lines.stdout.lines().count(), 2);
     for text in lines.stdout.lines() {
         assert_shape(&serde_json::from_str(text).unwrap(), &line);
@@ -155,17 +155,17 @@ async fn a_job_is_told_while_it_runs_when_it_is_cancelled_and_afterwards() {
     let fields = json!({"state": "running", "endedAt": null});
     assert_shape(
         &running,
-        &with(job(with(task(), json!({"exitCode": null}))), fields),
+        &with(job(&with(task(), &json!({"exitCode": null}))), &fields),
     );
     let id = running["id"].as_str().unwrap();
 
     let watch = world.awsso_in_background(&["jobs", "watch", id, "--json"]);
     let cancelled = world.awsso(&["jobs", "cancel", id, "--json"]).await;
-    assert_shape(&cancelled.code(0).json(), &job(task()));
+    assert_shape(&cancelled.code(0).json(), &job(&task()));
     let told = Background::end(watch).await.code(1).json();
     assert_shape(
         &told,
-        &with(job(task_with_output()), json!({"endedAt": "instant"})),
+        &with(job(&task_with_output()), &json!({"endedAt": "instant"})),
     );
     assert_eq!(
         (&told["id"], &told["state"]),

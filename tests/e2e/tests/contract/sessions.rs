@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use awsso_e2e::{World, assert_shape, sandbox::Config};
+use awsso_e2e::{
+    World, assert_shape,
+    known::{ADMIN, PRODUCTION},
+    sandbox::Config,
+};
 use serde_json::{Value, json};
 
 const TOKENS: &str = "ssooidc.CreateToken";
@@ -26,7 +30,7 @@ fn session() -> Value {
 }
 
 /// The same, with some of it certain.
-fn session_with(certain: Value) -> Value {
+fn session_with(certain: &Value) -> Value {
     let mut session = session();
     for (field, shape) in certain.as_object().unwrap() {
         assert!(session.get(field).is_some(), "{field} is no field");
@@ -35,12 +39,17 @@ fn session_with(certain: Value) -> Value {
     session
 }
 
-fn status(session: Value) -> Value {
+fn status(session: &Value) -> Value {
     json!({
         "daemon": {"version": "string", "protocol": "number", "pid": "number", "startedAt": "instant"},
         "sessions": [session],
         "store": {"kind": "keyring|file|memory", "wanted": "keyring|file|memory", "why": "string?"},
     })
+}
+
+/// What an agent has to be allowed.
+fn write() -> Value {
+    json!({"accountId": PRODUCTION, "roleName": ADMIN, "command": "aws ec2 stop-instances"})
 }
 
 async fn json(world: &World, args: &[&str]) -> Value {
@@ -54,12 +63,12 @@ async fn json(world: &World, args: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_has_its_fields_before_during_and_after_a_login() {
     let world = World::waiting().await;
-    let logged_out = session_with(json!({
+    let logged_out = session_with(&json!({
         "state": "login_required", "accessTokenExpiresAt": null, "refreshable": "bool", "why": "string",
         "pendingLogin": null,
     }));
     let before = json(&world, &["status"]).await;
-    assert_shape(&before, &status(logged_out));
+    assert_shape(&before, &status(&logged_out));
     assert_eq!(before["sessions"][0]["startUrl"], world.sandbox.start_url());
 
     let login = world.awsso_in_background(&["login", "--no-launch-browser", "--json"]);
@@ -73,23 +82,23 @@ async fn a_status_has_its_fields_before_during_and_after_a_login() {
         "expiresAt": "instant",
         "flow": "device",
     });
-    let waiting = session_with(json!({"state": "login_pending", "pendingLogin": pending}));
-    assert_shape(&during, &status(waiting));
+    let waiting = session_with(&json!({"state": "login_pending", "pendingLogin": pending}));
+    assert_shape(&during, &status(&waiting));
 
     assert!(world.sandbox.approve());
-    let active = session_with(json!({
+    let active = session_with(&json!({
         "state": "active", "accessTokenExpiresAt": "instant", "refreshable": "bool",
         "lastError": null, "pendingLogin": null, "why": null,
     }));
     assert_shape(&login.end().await.code(0).json(), &active);
     let after = json(&world, &["status"]).await;
-    assert_shape(&after, &status(active.clone()));
+    assert_shape(&after, &status(&active));
     assert_eq!(after["sessions"][0]["refreshable"], true);
     // A line of the watching one is the same document.
     let watch = world.awsso_in_background(&["status", "--watch", "--json"]);
     assert_shape(
         &watch.document("the present", |_| true).await,
-        &status(active),
+        &status(&active),
     );
 
     let mut logout = json(&world, &["logout", "--all"]).await;
@@ -109,7 +118,7 @@ async fn a_session_past_its_end_is_expired_until_its_renewal_is_decided() {
     world.sandbox.faults().fail_next(TOKENS, 1_000, 503);
     let is_expired = |status: &Value| status["sessions"][0]["state"] == "expired";
     let expired = world.status("the end of the token", is_expired).await;
-    let shape = session_with(json!({
+    let shape = session_with(&json!({
         "state": "expired", "accessTokenExpiresAt": "instant", "lastError": "string?",
     }));
     assert_shape(&expired["sessions"][0], &shape);
@@ -138,31 +147,52 @@ async fn a_list_of_accounts_has_its_fields_and_an_error_in_the_place_of_roles() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_list_has_four_forms_and_json_is_the_default_of_none() {
+async fn every_list_has_four_forms() {
     let world = World::logged_in().await;
     let _ = world.fake_aws("true").run("aws sts x").await.ok();
-    for (list, heading, header, name) in [
+    let mut agent = world.hosted_shim().await;
+    let _ = agent.call("aws_sso_exec_command", write()).await.error();
+    for (list, heading, columns, name) in [
         (
             "status",
             "SESSION",
-            "name,startUrl,region,state,",
-            "sessions[",
+            "name startUrl region state accessTokenExpiresAt refreshable lastError why takenOver \
+             renewals credentials",
+            "sessions[1]",
         ),
         (
             "ls-accounts",
             "ACCOUNT ID",
-            "accountId,accountName,",
+            "accountId accountName emailAddress role rolesError",
             "accounts[3]",
         ),
-        ("jobs list", "JOB", "id,kind,state,", "jobs[1]"),
+        (
+            "jobs list",
+            "JOB",
+            "id kind state startedAt endedAt accountId roleName region instanceId taskState exitCode \
+             truncated",
+            "jobs[1]",
+        ),
         (
             "approvals list",
             "ID",
-            "id,askedAt,expiresAt,",
-            "approvals",
+            "id askedAt expiresAt clientName pid kind class why command targets accountId \
+             accountName roleName region instanceId",
+            "approvals[1]",
         ),
-        ("audit show", "TIME", "seq,at,who,", "lines["),
-        ("mcp list", "CLIENT", "client,file,installed,", "clients[9]"),
+        (
+            "audit show",
+            "TIME",
+            "seq at who pid client exe verb command session accountId accountName roleName region \
+             instances decision rule result message job count",
+            "lines[",
+        ),
+        (
+            "mcp list",
+            "CLIENT",
+            "client file installed configured command findings",
+            "clients[9]",
+        ),
     ] {
         let words: Vec<_> = list.split(' ').collect();
         let form = async |form: &[&str]| world.awsso(&[&words[..], form].concat()).await.ok();
@@ -171,7 +201,9 @@ async fn every_list_has_four_forms_and_json_is_the_default_of_none() {
         let again = form(&["--output", "table"]).await;
         assert_eq!(again.lines().next(), table.lines().next(), "{list}");
         let csv = form(&["--output", "csv"]).await;
-        assert!(csv.starts_with(header), "{list}: {csv}");
+        let (header, rows) = csv.split_once('\n').unwrap();
+        assert_eq!(header.replace(',', " "), columns, "{list}");
+        assert!(!rows.is_empty(), "{list}");
         let toon = form(&["--output", "toon"]).await;
         assert!(toon.contains(name), "{list}: {toon}");
         let json: Value = serde_json::from_str(&form(&["--output", "json"]).await).unwrap();
