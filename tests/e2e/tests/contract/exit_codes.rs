@@ -159,6 +159,21 @@ async fn who_is_logged_out_gets_3_and_125_from_what_runs_something() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_been_logged_out_by_aws_gets_3_as_well() {
+    let world = World::logged_in().await;
+    world.sandbox.revoke_tokens();
+    for line in [
+        "ls-accounts --refresh",
+        "env TARGET",
+        "credential-process TARGET",
+    ] {
+        let _ = run(&world, line).await.code(3).says("run: awsso login");
+    }
+    let _ = run(&world, "exec TARGET -- true").await.code(125);
+    all_end_with(&world, 0, &["status", "jobs list"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_does_not_come_about_is_1_and_says_why() {
     let world = World::waiting().await;
     let login = world.awsso_in_background(&["login", "--no-launch-browser"]);
