@@ -11,10 +11,11 @@ use awsso_proto::{
     v1::{Account, RecentRole, Target},
 };
 use console::Term;
+use crossterm::terminal::disable_raw_mode;
 use inquire::{InquireError, Select};
 
 use self::choices::{Choice, Listed, named, role_choices};
-use crate::{args::TargetArgs, context::Context, exit::Stop};
+use crate::{args::TargetArgs, context::Context, exit::Stop, os::Interrupts};
 
 mod choices;
 
@@ -22,18 +23,57 @@ mod choices;
 const MOST_LINES: usize = 15;
 const FRAME_LINES: usize = 3;
 
+/// A target, and what a signal means since a person was asked for it.
+pub struct Picked {
+    pub target: Target,
+    /// Who listened to a signal once goes on: it ends nothing by itself any more.
+    signals: Option<Interrupts>,
+}
+
 /// The target of `command`; a person is asked for what is missing.
 pub async fn target(
     context: &Context,
     command: &str,
     mut named: TargetArgs,
-) -> Result<Target, Stop> {
+) -> Result<Picked, Stop> {
     let is_whole = named.account.is_some() && named.role.is_some();
     let has_profile = !context.session.profile.is_empty();
+    let mut signals = None;
     if !is_whole && !has_profile && !context.json && somebody_is_there() {
-        choose(context, &mut named).await?;
+        let signals = signals.insert(Interrupts::new()?);
+        unless_interrupted(Some(signals), choose(context, &mut named)).await?;
     }
-    context.target(command, named)
+    Ok(Picked {
+        target: context.target(command, named)?,
+        signals,
+    })
+}
+
+impl Picked {
+    /// Does what the target was picked for; a signal ends it, as if nobody had been asked.
+    pub async fn then<T>(
+        self,
+        work: impl AsyncFnOnce(Target) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let Self {
+            target,
+            mut signals,
+        } = self;
+        unless_interrupted(signals.as_mut(), work(target)).await
+    }
+}
+
+async fn unless_interrupted<T>(
+    signals: Option<&mut Interrupts>,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    let Some(signals) = signals else {
+        return work.await;
+    };
+    tokio::select! {
+        done = work => done,
+        () = signals.next() => Err(Stop::Interrupted),
+    }
 }
 
 fn somebody_is_there() -> bool {
@@ -53,7 +93,7 @@ async fn choose(context: &Context, named: &mut TargetArgs) -> Result<(), Stop> {
                     None => Err(none("there is no account for you").into()),
                 };
             }
-            ask("Account:", choices)?
+            ask("Account:", choices).await?
         }
     };
     if named.role.is_none() {
@@ -86,24 +126,43 @@ async fn choose_role(
     match choices.len() {
         0 => Err(no_roles(account).into()),
         1 => Ok(choices.remove(0)),
-        _ => ask("Role:", choices),
+        _ => ask("Role:", choices).await,
     }
 }
 
-/// Waits for a person. Nothing else of this program has anything to do meanwhile.
-fn ask<T: fmt::Display>(what: &str, choices: Vec<T>) -> Result<T, Stop> {
+/// Waits for a person, on a thread of its own: the terminal answers to nobody else.
+async fn ask<T: fmt::Display>(what: &'static str, mut choices: Vec<T>) -> Result<T, Stop> {
     let rows = usize::from(Term::stderr().size().0);
-    Select::new(what, choices)
-        .with_page_size(rows.saturating_sub(FRAME_LINES).clamp(1, MOST_LINES))
-        .with_sorter(&best_first)
-        .prompt()
+    let shown: Vec<_> = choices.iter().map(ToString::to_string).collect();
+    let prompt = move || {
+        Select::new(what, shown)
+            .with_page_size(rows.saturating_sub(FRAME_LINES).clamp(1, MOST_LINES))
+            .with_sorter(&best_first)
+            .raw_prompt()
+    };
+    let _terminal = LeftAsItWas;
+    let answered = tokio::task::spawn_blocking(prompt).await;
+    let chosen = answered
+        .map_err(io::Error::other)?
         .map_err(|error| match error {
             InquireError::OperationCanceled | InquireError::OperationInterrupted => {
                 Stop::Interrupted
             }
             InquireError::IO(error) => error.into(),
             error => io::Error::other(error).into(),
-        })
+        })?;
+    Ok(choices.swap_remove(chosen.index))
+}
+
+/// Dropped, also before the person has answered: the terminal is as it was before the question.
+struct LeftAsItWas;
+
+impl Drop for LeftAsItWas {
+    fn drop(&mut self) {
+        // A terminal that is gone has no mode.
+        let _ = disable_raw_mode();
+        let _ = Term::stderr().show_cursor();
+    }
 }
 
 /// Of what fits equally well, the order of the list decides.

@@ -128,6 +128,7 @@ pub async fn run(
     });
     let approvals = Approvals::new(clock.clone(), tracker.clone(), stop.clone());
     let agents = Agents::default();
+    sessions.restored().await;
     let services = Services {
         welcome: Welcome::new(agents.clone(), clock.now()),
         config,

@@ -80,6 +80,7 @@ impl Daemon {
     pub(crate) fn judge<T>(&self, called: Result<Response<T>, Status>) -> Result<T, Failure> {
         called.map(Response::into_inner).map_err(|status| {
             let failure = Failure::from(status);
+            tracing::debug!(reason = failure.reason.name(), "the daemon refused");
             if matches!(
                 failure.reason,
                 Reason::DaemonUnreachable | Reason::ShuttingDown

@@ -198,6 +198,7 @@ impl Server {
 
     async fn admitted(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
         let (mut head, body) = request.into_parts();
+        tracing::debug!(method = %head.method, "a request over HTTP");
         self.gate.admit(&head.uri, &head.headers)?;
         match head.uri.path() {
             "/mcp" => {}

@@ -1,6 +1,8 @@
 //! The MCP server: who we are, which tools there are, and one call at a time
 //! from the protocol to a tool. Both eras of the protocol are rmcp's business.
 
+use std::time::Instant;
+
 use awsso_proto::VERSION;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -125,6 +127,7 @@ impl ServerHandler for Shim {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        tracing::debug!("asked for the tools");
         Ok(ListToolsResult::with_all_items(tools::list())
             .with_ttl_ms(TOOLS_FRESH_MS)
             .with_cache_scope(CacheScope::Public))
@@ -145,9 +148,12 @@ impl ServerHandler for Shim {
                 None,
             ));
         };
+        tracing::debug!(tool = %tool.name, "called");
+        let called = Instant::now();
         let call = Call::of(self, &request, context);
         let arguments = request.arguments.unwrap_or_default();
         let answered = Box::pin(call.answered(tools::call(&call, &tool, arguments))).await;
+        tracing::debug!(tool = %tool.name, after = ?called.elapsed(), "ended");
         match &answered {
             Ok(_) => tracing::info!(tool = %tool.name, "answered"),
             Err(failure) => {

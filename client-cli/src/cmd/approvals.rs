@@ -54,7 +54,7 @@ async fn list(context: &Context, client: &Client, args: &ListArgs) -> Result<u8,
         context.format(args),
         &approvals::View::new(&waiting),
         || approvals::rows(&waiting, context::now()),
-        || approvals::rows(&waiting, context::now()),
+        || approvals::csv(&waiting),
     )?;
     Ok(exit::OK)
 }

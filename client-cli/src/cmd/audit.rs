@@ -46,8 +46,12 @@ async fn show(context: &Context, args: &AuditShowArgs) -> Result<u8, Stop> {
     };
     let table = |view: &LinesView| render::audit::table(&view.lines);
     if !args.follow {
-        let rows = || table(&view);
-        render::print_list(context.format(&args.list), &view, rows, rows)?;
+        render::print_list(
+            context.format(&args.list),
+            &view,
+            || table(&view),
+            || render::audit::csv(&view.lines),
+        )?;
         return Ok(exit::OK);
     }
     let mut header = true;

@@ -2,11 +2,21 @@
 //! scripts know no command and no flag: at every key they ask `awsso complete`,
 //! so they fit every version.
 
+use clap::ValueEnum as _;
+use serde::Serialize;
+
 use crate::{
     args::{CompletionShell, CompletionsArgs},
+    context::Context,
     exit::{self, Stop},
     terminal,
 };
+
+#[derive(Serialize)]
+struct ScriptView<'a> {
+    shell: &'a str,
+    script: &'a str,
+}
 
 /// The replies come quoted: they are put into the line as they are.
 const BASH: &str = r#"_awsso() {
@@ -58,13 +68,21 @@ const POWERSHELL: &str = r#"Register-ArgumentCompleter -Native -CommandName awss
 }
 "#;
 
-pub fn run(args: &CompletionsArgs) -> Result<u8, Stop> {
+pub fn run(context: &Context, args: &CompletionsArgs) -> Result<u8, Stop> {
     let script = match args.shell {
         CompletionShell::Bash => BASH,
         CompletionShell::Zsh => ZSH,
         CompletionShell::Fish => FISH,
         CompletionShell::Powershell => POWERSHELL,
     };
-    terminal::data(script.as_bytes())?;
+    if context.json {
+        let name = args.shell.to_possible_value();
+        terminal::json(&ScriptView {
+            shell: name.as_ref().map_or("", |name| name.get_name()),
+            script,
+        })?;
+    } else {
+        terminal::data(script.as_bytes())?;
+    }
     Ok(exit::OK)
 }

@@ -77,17 +77,20 @@ async fn sign_in(
     target: TargetArgs,
     destination: Option<String>,
 ) -> Result<SignInResponse, Stop> {
-    let target = pick::target(context, "console", target).await?;
-    let client = context.connect().await?;
-    let request = SignInRequest {
-        target: Some(target),
-        destination: destination.unwrap_or_default(),
+    let picked = pick::target(context, "console", target).await?;
+    let ask = async |target| {
+        let client = context.connect().await?;
+        let request = SignInRequest {
+            target: Some(target),
+            destination: destination.unwrap_or_default(),
+        };
+        let mut credentials = client.credentials();
+        let reply = Progress::new("asking AWS for a link")
+            .over(credentials.sign_in(request))
+            .await?;
+        Ok(reply.into_inner())
     };
-    let mut credentials = client.credentials();
-    let reply = Progress::new("asking AWS for a link")
-        .over(credentials.sign_in(request))
-        .await?;
-    Ok(reply.into_inner())
+    picked.then(ask).await
 }
 
 fn not_opened(why: &str) -> Failure {

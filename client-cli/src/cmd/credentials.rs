@@ -54,8 +54,10 @@ pub async fn process(context: &Context, target: TargetArgs) -> Result<u8, Stop> 
 }
 
 pub async fn env(context: &Context, args: EnvArgs) -> Result<u8, Stop> {
-    let target = pick::target(context, "env", args.target).await?;
-    let credentials = get(context, target).await?;
+    let picked = pick::target(context, "env", args.target).await?;
+    let credentials = picked
+        .then(async |target| get(context, target).await)
+        .await?;
     let variables = variables(&credentials);
     if context.json {
         terminal::json(&variables.into_iter().collect::<BTreeMap<_, _>>())?;

@@ -46,11 +46,16 @@ pub async fn run(context: &Context, exec: ExecArgs) -> Result<u8, Stop> {
             "the argument '--json' cannot be used here: what is printed is the program's",
         ));
     }
-    let target = pick::target(context, "exec", exec.target).await?;
+    let picked = pick::target(context, "exec", exec.target).await?;
     if exec.serve {
-        return serve::run(context, target, &exec.command).await;
+        let held = picked
+            .then(async |target| serve::open(context, target).await)
+            .await?;
+        return serve::run(context, held, &exec.command).await;
     }
-    let credentials = credentials::get(context, target).await?;
+    let credentials = picked
+        .then(async |target| credentials::get(context, target).await)
+        .await?;
     let (mut command, program) = command(&exec.command);
     command.envs(credentials::variables(&credentials));
     let error = os::become_program(&mut command);

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+
 use crate::{
     context::Context,
     exit::{self, Stop},
@@ -16,13 +18,38 @@ use crate::{
 /// Quick to the eye, nothing to the machine.
 const GLANCE: Duration = Duration::from_millis(250);
 
+#[derive(Serialize)]
+struct LogView<'a> {
+    lines: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LineView<'a> {
+    line: &'a str,
+}
+
 pub async fn print(context: &Context, lines: usize, follow: bool) -> Result<(), Stop> {
     let path = context.endpoint.logs().join("awssod.log");
     let log = read_from(&path, 0)?;
-    terminal::data(last_lines(&log, lines))?;
+    let last = last_lines(&log, lines);
     if !follow {
-        return Ok(());
+        return if context.json {
+            let text = String::from_utf8_lossy(last);
+            let lines = text.lines().collect();
+            terminal::json(&LogView { lines })
+        } else {
+            terminal::data(last)
+        };
     }
+    let mut rest = Vec::new();
+    let mut show = |added: &[u8]| {
+        if context.json {
+            json_lines(&mut rest, added)
+        } else {
+            terminal::data(added)
+        }
+    };
+    show(last)?;
     let mut at = length(&log);
     loop {
         tokio::time::sleep(GLANCE).await;
@@ -35,10 +62,22 @@ pub async fn print(context: &Context, lines: usize, follow: bool) -> Result<(), 
         }
         if meta.len() > at {
             let added = read_from(&path, at)?;
-            terminal::data(&added)?;
+            show(&added)?;
             at += length(&added);
         }
     }
+}
+
+/// Each whole line as one document; the rest waits for its end.
+fn json_lines(rest: &mut Vec<u8>, added: &[u8]) -> Result<(), Stop> {
+    rest.extend(added);
+    let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else {
+        return Ok(());
+    };
+    let whole: Vec<_> = rest.drain(..=end).collect();
+    let text = String::from_utf8_lossy(&whole);
+    let mut lines = text.lines();
+    lines.try_for_each(|line| terminal::json_line(&LineView { line }))
 }
 
 /// The daemon bounds its log, so it fits into memory.

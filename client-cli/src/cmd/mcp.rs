@@ -176,7 +176,7 @@ async fn list(context: &Context, machine: &Machine, args: &ListArgs) -> Result<u
         clients: reports.iter().map(view).collect(),
     };
     let format = context.format(args);
-    render::print_list(format, &document, || rows(&reports), || rows(&reports))?;
+    render::print_list(format, &document, || rows(&reports), || csv(&reports))?;
     if format == crate::args::Format::Table {
         reports.iter().for_each(tell_findings);
     }
@@ -211,6 +211,32 @@ fn rows(reports: &[Report]) -> Rows {
             report.client.word(),
             state.to_owned(),
             report.file.display().to_string(),
+        ]);
+    }
+    rows
+}
+
+/// What is wrong with a client, and what helps, is in one column for all of it.
+fn csv(reports: &[Report]) -> Rows {
+    let mut rows = Rows::new(&[
+        "client",
+        "file",
+        "installed",
+        "configured",
+        "command",
+        "findings",
+    ]);
+    for report in reports {
+        let view = view(report);
+        let findings = view.findings.iter();
+        let told = findings.map(|it| format!("{}. To do: {}", it.message, it.cure));
+        rows.push([
+            view.client,
+            view.file.display().to_string(),
+            view.installed.to_string(),
+            view.configured.to_string(),
+            view.command.unwrap_or_default().to_owned(),
+            told.collect::<Vec<_>>().join("; "),
         ]);
     }
     rows

@@ -48,7 +48,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Doctor => doctor::run(context).await,
         Verb::Lock => lock::close(context).await,
         Verb::Unlock => lock::open(context).await,
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => completions::run(context, &args),
         Verb::Complete(args) => complete::run(context, args).await,
         Verb::Man(args) => man::run(&args),
     }

@@ -97,6 +97,49 @@ pub fn rows(waiting: &[Approval], now: SystemTime) -> Rows {
     rows
 }
 
+/// One row for each place that is told.
+pub fn csv(waiting: &[Approval]) -> Rows {
+    let mut rows = Rows::new(&[
+        "id",
+        "askedAt",
+        "expiresAt",
+        "clientName",
+        "pid",
+        "kind",
+        "class",
+        "why",
+        "command",
+        "targets",
+        "accountId",
+        "accountName",
+        "roleName",
+        "region",
+        "instanceId",
+    ]);
+    for approval in waiting {
+        for place in &approval.places {
+            rows.push([
+                approval.id.clone(),
+                time::wire(approval.asked_at.as_ref()).unwrap_or_default(),
+                time::wire(approval.expires_at.as_ref()).unwrap_or_default(),
+                approval.client_name.clone(),
+                approval.pid.to_string(),
+                approval.kind().word().to_owned(),
+                approval.class.clone(),
+                approval.why.clone(),
+                command(approval),
+                approval.targets.to_string(),
+                place.account_id.clone(),
+                place.account_name.clone(),
+                place.role_name.clone(),
+                place.region.clone(),
+                place.instance_id.clone(),
+            ]);
+        }
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

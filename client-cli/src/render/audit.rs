@@ -1,4 +1,4 @@
-//! The audit log as a table.
+//! The audit log as a table, and as rows for a program.
 
 use awsso_proto::audit::{Entry, Line, Target, Who};
 
@@ -21,6 +21,60 @@ pub fn table(lines: &[Line]) -> Rows {
             entry.target.as_ref().map(target).unwrap_or_default(),
             decision,
             result(entry),
+        ]);
+    }
+    rows
+}
+
+/// One row per line of the log; what a task did is in the JSON.
+pub fn csv(lines: &[Line]) -> Rows {
+    let mut rows = Rows::new(&[
+        "seq",
+        "at",
+        "who",
+        "pid",
+        "client",
+        "exe",
+        "verb",
+        "command",
+        "session",
+        "accountId",
+        "accountName",
+        "roleName",
+        "region",
+        "instances",
+        "decision",
+        "rule",
+        "result",
+        "message",
+        "job",
+        "count",
+    ]);
+    let number = |number: Option<u64>| number.map_or_else(String::new, |it| it.to_string());
+    for Line { seq, entry, .. } in lines {
+        let nowhere = Target::default();
+        let target = entry.target.as_ref().unwrap_or(&nowhere);
+        rows.push([
+            seq.to_string(),
+            entry.at.clone(),
+            entry.who.kind.to_string(),
+            number(entry.who.pid.map(u64::from)),
+            entry.who.client.clone(),
+            entry.who.exe.clone(),
+            entry.verb.to_string(),
+            entry.command.join(" "),
+            target.session.clone(),
+            target.account_id.clone(),
+            target.account_name.clone(),
+            target.role_name.clone(),
+            target.region.clone(),
+            target.instances.join(" "),
+            entry.decision.to_string(),
+            entry.rule.clone(),
+            entry.result.to_string(),
+            entry.message.clone(),
+            entry.job.clone(),
+            number(entry.count),
         ]);
     }
     rows

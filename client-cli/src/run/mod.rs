@@ -53,7 +53,7 @@ pub async fn order(
     request.max_errors = places.max_errors;
     request.dry_run = args.dry_run;
     match places.one() {
-        Some(target) => request.target = Some(pick::target(context, command, target).await?),
+        Some(target) => request.target = Some(pick::target(context, command, target).await?.target),
         None => request.selection = Some(context.selection(command, places)?),
     }
     let form = match args.output {

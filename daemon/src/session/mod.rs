@@ -26,6 +26,7 @@ use awsso_proto::{
     error::key,
     v1::{self, LoginFlow, SessionState, StoreStatus, timestamp},
 };
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -52,6 +53,8 @@ pub use vault::Vault;
 /// Sessions beyond this many push out those that hold nothing.
 const MAX_SESSIONS: usize = 256;
 const COMMANDS: usize = 64; // a burst of clients; more means that the actor is stuck
+/// Reading a few files takes a thousandth of that, unless the machine is very busy.
+const RESTORE_LIMIT: Duration = Duration::from_secs(5);
 /// A caller that needs a renewed token waits this long for it.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -95,6 +98,14 @@ impl Sessions {
             sessions.get(&spec);
         }
         sessions
+    }
+
+    /// Returns when the logins that only files are needed for have been read:
+    /// whoever asks a daemon first sees them. A keyring is not waited for.
+    pub async fn restored(&self) {
+        let at_hand = self.parts.store.sessions_at_hand();
+        let sessions = at_hand.iter().map(|spec| self.get(spec));
+        join_all(sessions.map(async |session| session.loaded(RESTORE_LIMIT).await)).await;
     }
 
     /// The handle of a session. A name that now means another place gets a new

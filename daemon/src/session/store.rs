@@ -157,17 +157,24 @@ impl Store {
 
     /// The sessions that have a record, for those that no file names.
     pub fn sessions(&self) -> Vec<SessionSpec> {
-        if self.kind == StoreKind::Memory {
-            return Vec::new();
-        }
-        let Ok(entries) = std::fs::read_dir(&self.dir) else {
-            return Vec::new();
-        };
+        let records = self.records();
+        records.map(|header| header.spec()).collect()
+    }
+
+    /// Those whose record opens with the key beside it: nobody else is asked.
+    pub fn sessions_at_hand(&self) -> Vec<SessionSpec> {
+        let at_hand = self.records().filter(|it| it.key == KeyPlace::File);
+        at_hand.map(|header| header.spec()).collect()
+    }
+
+    fn records(&self) -> impl Iterator<Item = Header> {
+        let keeps_some = self.kind != StoreKind::Memory;
+        let entries = keeps_some.then(|| std::fs::read_dir(&self.dir).ok());
+        let entries = entries.flatten().into_iter().flatten();
         entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|end| end == "sealed"))
-            .filter_map(|path| Some(split(&read(&path).ok()??)?.0.spec()))
-            .collect()
+            .filter_map(|path| Some(split(&read(&path).ok()??)?.0))
     }
 
     /// Where logins are kept now, and why not where they should be.

@@ -9,6 +9,22 @@ use std::{
 
 use crate::{World, world::within_limit};
 
+/// Ends a test of something that only root can try: one that returned instead
+/// would say that all is well.
+#[track_caller]
+pub fn must_be_possible(what: &str, is_possible: bool) {
+    assert!(
+        is_possible,
+        "{what} is not possible here: run the tests as root, or in a container as its root"
+    );
+}
+
+/// Becoming another user is what a test needs.
+#[track_caller]
+pub fn must_be_root() {
+    must_be_possible("to become another user", awsso_proto::ipc::own_uid() == 0);
+}
+
 /// Sends a signal by its short name.
 pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill")

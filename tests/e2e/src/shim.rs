@@ -103,6 +103,13 @@ impl Shim {
         }
     }
 
+    /// The tools as they are listed.
+    pub async fn tools(&mut self) -> Vec<Value> {
+        let mut listed = self.request("tools/list", json!({})).await;
+        let tools = listed["result"]["tools"].take();
+        serde_json::from_value(tools).expect("a list of tools")
+    }
+
     /// Calls a tool; its result, error or not.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Answer {
         self.call_with(tool, json!({"name": tool, "arguments": arguments}))

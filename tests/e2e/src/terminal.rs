@@ -15,7 +15,8 @@ pub struct OnTerminal<'a> {
 impl<'a> OnTerminal<'a> {
     pub fn start(world: &'a World, args: &str) -> Self {
         let line = format!(
-            "stty rows 40 cols 120; stty -g >before; '{}' {args} >out; echo $? >code; stty -g >after",
+            "stty rows 40 cols 120; stty -g >before; \
+             sh -c 'echo $$ >pid; exec \"$0\" \"$@\"' '{}' {args} >out; echo $? >code; stty -g >after",
             bin("awsso").display()
         );
         let (stdin, keys) = std::io::pipe().expect("a pipe");
@@ -42,6 +43,13 @@ impl<'a> OnTerminal<'a> {
     pub fn types(&mut self, keys: &str) {
         let typed = self.keys.write_all(keys.as_bytes());
         typed.expect("the terminal reads");
+    }
+
+    /// The process of `awsso`, which has shown something.
+    pub fn pid(&self) -> u32 {
+        let text = std::fs::read_to_string(self.world.home().join("pid"));
+        let text = text.expect("the script has written it");
+        text.trim().parse().expect("a process id")
     }
 
     /// Waits until the screen has shown this, then types.

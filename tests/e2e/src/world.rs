@@ -191,12 +191,6 @@ impl World {
         .await
     }
 
-    /// Waits until the daemon, which may have just started, has read the login.
-    pub async fn still_logged_in(&self) {
-        let is_active = |status: &Value| status["sessions"][0]["state"] == "active";
-        let _ = self.status("an active session", is_active).await;
-    }
-
     /// Waits until AWS was given so many commands for instances.
     pub async fn commands_are_sent(&self, count: u64) {
         within_limit("the command is sent", async {

@@ -1,64 +1,7 @@
-//! What scripts rely on around the answers: the exit codes, what is on which
-//! stream, what an argument may look like.
+//! What scripts rely on around the answers: what is on which stream, what an argument
+//! may look like. The exit codes: `contract`.
 
-use awsso_e2e::{Run, World, bin, finish, known};
-
-/// Flags of a target that always works.
-const TARGET: [&str; 4] = ["--account", known::PRODUCTION, "--role", known::ADMIN];
-
-async fn with_target(world: &World, verb: &str, more: &[&str]) -> Run {
-    world.awsso(&[&[verb], &TARGET[..], more].concat()).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_exit_code_has_its_cause() {
-    let world = World::new().await;
-    let code = async |code: i32, args: &[&str]| world.awsso(args).await.code(code);
-    let _ = code(0, &["status"]).await;
-    let _ = code(1, &["jobs", "watch", "nothing"])
-        .await
-        .says("there is no job");
-    let _ = code(2, &["status", "--colour"]).await.says("--colour");
-    let _ = code(3, &["ls-accounts"]).await.says("run: awsso login");
-    let _ = with_target(&world, "env", &[]).await.code(3);
-    let mut elsewhere = world.program(bin("awsso"));
-    elsewhere
-        .env("AWSSO_SOCKET", world.dir().join("other/s"))
-        .arg("status");
-    let _ = finish(elsewhere, "status".into())
-        .await
-        .code(4)
-        .says("another awssod is already running on ");
-    let sts = ["--command", "aws sts get-caller-identity"];
-    let _ = with_target(&world, "exec-command", &sts)
-        .await
-        .code(125)
-        .says("run: awsso login");
-
-    world.login().await;
-    let other = ["--account", known::PRODUCTION, "--role", "Nobody"];
-    let _ = code(5, &[&["env"], &other[..]].concat()).await;
-    let _ = with_target(&world, "exec-command", &["--command", "ls"])
-        .await
-        .code(125);
-    let _ = with_target(&world, "exec", &["--", "/etc"]).await.code(126);
-    let _ = with_target(&world, "exec", &["--", "/nowhere"])
-        .await
-        .code(127);
-    let _ = world.fake_aws("exit 42").run("aws sts x").await.code(42);
-    let both = [
-        "--instance-id",
-        known::LINUX,
-        "--instance-id",
-        known::WINDOWS,
-        "--command",
-        "uptime",
-    ];
-    let _ = with_target(&world, "ec2-exec-command", &both)
-        .await
-        .code(6)
-        .says("1 of 2 succeeded");
-}
+use awsso_e2e::{World, bin, finish, known};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_is_on_stdout_words_on_stderr_and_a_pipe_sees_no_colour() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use awsso_e2e::{
     OnTerminal, World,
     known::{ADMIN, PRODUCTION, READ_ONLY, STAGING},
+    process::signal,
 };
 
 const DOWN: &str = "\x1b[B";
@@ -185,6 +186,20 @@ async fn escape_and_ctrl_c_leave_nothing_behind() {
         assert!(!ended.stderr.contains("awsso:"), "{ended:?}");
     }
     assert!(!world.home().join("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_the_question_and_leaves_the_terminal_as_it_was() {
+    let world = world().await;
+    for name in ["TERM", "INT"] {
+        let terminal = OnTerminal::start(&world, "env").at("Account:", "").await;
+        signal(terminal.pid(), name);
+        // Its mode is compared at the end.
+        let ended = terminal.end().await.code(130);
+        assert_eq!(ended.stdout, "", "{name}");
+        let (_, last) = ended.stderr.rsplit_once("\u{1b}[?25").unwrap();
+        assert!(last.starts_with('h'), "the cursor is shown: {ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,7 +131,7 @@ async fn is_upgraded(here: &Installation<'_>) {
     here.put("next/");
     let upgraded = here.awsso(&["status", "--json"]).await.code(0).json();
     assert_eq!(upgraded["daemon"]["protocol"], 2, "{upgraded:#}");
-    world.still_logged_in().await;
+    assert_eq!(upgraded["sessions"][0]["state"], "active", "{upgraded:#}");
     let main = here
         .systemctl(&["show", "--property=MainPID", "awssod.service"])
         .await
@@ -186,7 +186,7 @@ async fn a_service_is_installed_used_upgraded_and_uninstalled_without_a_trace() 
 
     // The login is the same, in a daemon that systemd has started.
     let status = here.awsso(&["status", "--json"]).await.code(0).json();
-    world.still_logged_in().await;
+    assert_eq!(status["sessions"][0]["state"], "active", "{status:#}");
     let first = status["daemon"]["pid"].as_u64().unwrap();
     let main = here
         .systemctl(&[
@@ -220,7 +220,8 @@ async fn a_service_is_installed_used_upgraded_and_uninstalled_without_a_trace() 
     assert!(!world.socket().exists());
     let again = here.awsso(&["daemon", "uninstall"]).await.ok();
     assert!(again.contains("nothing to do"), "{again}");
-    world.still_logged_in().await;
+    let status = world.awsso(&["status", "--json"]).await.code(0).json();
+    assert_eq!(status["sessions"][0]["state"], "active", "{status:#}");
     manager.stop().await;
 }
 

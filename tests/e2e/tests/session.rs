@@ -39,6 +39,18 @@ async fn a_login_survives_the_daemon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_has_read_its_logins_before_it_is_ready() {
+    let world = World::logged_in().await;
+    let _ = world.awsso(&["daemon", "stop"]).await.ok();
+    let status = world.awsso(&["status", "--json"]).await.code(0).json();
+    assert_eq!(status["sessions"][0]["state"], "active", "{status:#}");
+    let log = world.awsso(&["daemon", "logs"]).await.ok();
+    let (_, second) = log.split_once(" stopped").unwrap();
+    let (before, _) = second.split_once(" ready ").unwrap();
+    assert!(before.contains("to=\"active\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_renewed_before_its_end_without_anybody_asking() {
     let world = World::with(Config {
         auto_approve: Some(Duration::ZERO),

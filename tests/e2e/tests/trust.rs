@@ -10,8 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use awsso_e2e::{Run, World, bin, finish, known};
-use awsso_proto::ipc;
+use awsso_e2e::{Run, World, bin, finish, known, process::must_be_root};
 use tokio::process::Command;
 
 const NOBODY: u32 = 65_534;
@@ -78,9 +77,7 @@ async fn every_file_is_for_its_owner_alone_whatever_the_umask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_user_gets_nothing_even_where_the_folder_is_open() {
-    if ipc::own_uid() != 0 {
-        return; // only root can become somebody else
-    }
+    must_be_root();
     let world = World::logged_in().await;
     let program = world.dir().join("awsso");
     std::fs::copy(bin("awsso"), &program).unwrap();
@@ -149,9 +146,7 @@ async fn as_nobody(world: &World, line: &str) -> Run {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_user_cannot_take_the_place_of_the_socket_and_reads_no_file() {
-    if ipc::own_uid() != 0 {
-        return; // only root can become somebody else
-    }
+    must_be_root();
     let world = World::new().await;
     let (folder, mode) = (world.runtime().join("awsso"), |path: &Path, mode| {
         set_permissions(path, Permissions::from_mode(mode)).unwrap();

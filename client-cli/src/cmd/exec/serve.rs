@@ -30,10 +30,19 @@ use crate::{
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(500);
 
-pub async fn run(context: &Context, target: Target, line: &[OsString]) -> Result<u8, Stop> {
-    let (mut held, opened) = Progress::new("asking AWS for credentials")
+/// An endpoint that is open as long as it is held, and where it is.
+pub async fn open(context: &Context, target: Target) -> Result<(Held, OpenEndpointResponse), Stop> {
+    let opened = Progress::new("asking AWS for credentials")
         .over(Held::open(context, target))
         .await?;
+    Ok(opened)
+}
+
+pub async fn run(
+    context: &Context,
+    (mut held, opened): (Held, OpenEndpointResponse),
+    line: &[OsString],
+) -> Result<u8, Stop> {
     let config = EmptyConfig::write(context, &opened.region)?;
     let (mut command, program) = command(line);
     command.envs(variables(&opened, &config));
@@ -74,7 +83,7 @@ fn variables<'a>(
 }
 
 /// The stream that keeps the endpoint open.
-struct Held {
+pub struct Held {
     stream: Streaming<OpenEndpointResponse>,
     /// How the same endpoint is asked for again.
     again: OpenEndpointRequest,

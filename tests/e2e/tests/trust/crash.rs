@@ -8,8 +8,11 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use awsso_e2e::{World, bin, finish, process::signal, within_limit};
-use awsso_proto::ipc;
+use awsso_e2e::{
+    World, bin, finish,
+    process::{must_be_root, signal},
+    within_limit,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Child,
@@ -62,9 +65,8 @@ async fn a_daemon_that_crashes_leaves_no_core() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
-    if ipc::own_uid() != 0 {
-        return; // root reads everything; only root can become somebody who does not
-    }
+    // Root reads everything: somebody who does not is needed.
+    must_be_root();
     let world = World::new().await;
     let home = world.dir().join("nobody");
     std::fs::create_dir(&home).unwrap();
