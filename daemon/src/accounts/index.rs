@@ -2,13 +2,16 @@
 //! session, without anything secret. Written whole or not at all, 0600.
 
 use std::{
-    io,
+    fmt, io,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
 
 use awsso_proto::{Failure, Reason, disk};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{SeqAccess, Visitor},
+};
 use tracing::warn;
 
 use super::{Account, Listing, RoleLists, Roles};
@@ -25,25 +28,28 @@ pub struct Index {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Form {
+struct Form<A> {
     version: u32,
     start_url: String,
     region: String,
     /// Seconds since 1970.
     fetched_at: u64,
-    accounts: Vec<AccountForm>,
+    accounts: A,
 }
+
+/// Thousands of them, one form at a time.
+struct Accounts<A>(A);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AccountForm {
-    id: String,
-    name: String,
-    email: String,
+struct AccountForm<S> {
+    id: S,
+    name: S,
+    email: S,
     #[serde(skip_serializing_if = "Option::is_none")]
-    roles: Option<Vec<String>>,
+    roles: Option<Vec<S>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    roles_error: Option<String>,
+    roles_error: Option<S>,
 }
 
 impl Index {
@@ -58,21 +64,16 @@ impl Index {
         if std::fs::metadata(&path).ok()?.len() > MAX_FILE {
             return None;
         }
-        let form: Form = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        let text = std::fs::read(&path).ok()?;
+        let form: Form<Accounts<Vec<Account>>> = serde_json::from_slice(&text).ok()?;
         let same = form.version == VERSION
             && form.start_url == spec.start_url
             && form.region == spec.region;
-        let mut lists = RoleLists::default();
-        let accounts = form.accounts.into_iter();
-        let accounts = accounts.map(|account| account.into_account(&mut lists));
-        let mut accounts: Vec<_> = accounts.collect();
-        // They came to lie where the larger forms were.
-        accounts.shrink_to_fit();
         same.then(|| Listing {
             fetched_at: Some(
                 SystemTime::UNIX_EPOCH + Duration::from_secs(form.fetched_at.min(1 << 40)),
             ),
-            accounts,
+            accounts: form.accounts.0,
             all_accounts: true,
             ..Listing::default()
         })
@@ -101,7 +102,7 @@ impl Index {
             start_url: spec.start_url.clone(),
             region: spec.region.clone(),
             fetched_at: since.unwrap_or_default().as_secs(),
-            accounts: listing.accounts.iter().map(AccountForm::from).collect(),
+            accounts: Accounts(listing.accounts.as_slice()),
         };
         awsso_proto::ipc::private_dir(&self.dir)
             .map_err(|failure| io::Error::other(failure.message))?;
@@ -114,24 +115,55 @@ impl Index {
     }
 }
 
-impl From<&Account> for AccountForm {
-    fn from(account: &Account) -> Self {
+impl Serialize for Accounts<&[Account]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(AccountForm::of))
+    }
+}
+
+impl<'de> Deserialize<'de> for Accounts<Vec<Account>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+
+        impl<'de> Visitor<'de> for Forms {
+            type Value = Accounts<Vec<Account>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("accounts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut forms: A) -> Result<Self::Value, A::Error> {
+                let (mut accounts, mut lists) = (Vec::new(), RoleLists::default());
+                while let Some(form) = forms.next_element::<AccountForm<String>>()? {
+                    accounts.push(form.into_account(&mut lists));
+                }
+                accounts.shrink_to_fit();
+                Ok(Accounts(accounts))
+            }
+        }
+
+        deserializer.deserialize_seq(Forms)
+    }
+}
+
+impl<'a> AccountForm<&'a str> {
+    fn of(account: &'a Account) -> Self {
         let (roles, roles_error) = match &account.roles {
             Roles::NotAsked => (None, None),
-            Roles::Known(roles) => (Some(roles.to_vec()), None),
-            Roles::Failed(failure) => (None, Some(failure.message.clone())),
+            Roles::Known(roles) => (Some(roles.iter().map(String::as_str).collect()), None),
+            Roles::Failed(failure) => (None, Some(failure.message.as_str())),
         };
         Self {
-            id: account.id.clone(),
-            name: account.name.clone(),
-            email: account.email.clone(),
+            id: &account.id,
+            name: &account.name,
+            email: &account.email,
             roles,
             roles_error,
         }
     }
 }
 
-impl AccountForm {
+impl AccountForm<String> {
     fn into_account(self, lists: &mut RoleLists) -> Account {
         let roles = match (self.roles, self.roles_error) {
             (Some(roles), _) => Roles::Known(lists.shared(roles)),
