@@ -105,16 +105,14 @@ impl Limiter {
     {
         let (mut throttled, mut failed) = (0, 0);
         let mut give_up = None;
+        // Who has to ask again does not line up again behind thousands of others.
+        let _slot = self.slot(lane).await;
         loop {
-            let result = {
-                let _slot = self.slot(lane).await;
-                self.turn(lane).await;
-                let asked = Instant::now();
-                // A call of the SDK is large: those that wait do without it.
-                let result = Box::pin(attempt()).await.map_err(|error| fault(&error));
-                self.learn(&result, asked);
-                result
-            };
+            self.turn(lane).await;
+            let asked = Instant::now();
+            // A call of the SDK is large: those that wait do without it.
+            let result = Box::pin(attempt()).await.map_err(|error| fault(&error));
+            self.learn(&result, asked);
             let fault = match result {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,

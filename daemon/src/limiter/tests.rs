@@ -2,6 +2,9 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use aws_sdk_sso::operation::list_accounts::ListAccountsError;
+use aws_smithy_types::body::SdkBody;
+
 use super::*;
 
 #[test]
@@ -11,8 +14,7 @@ fn a_pause_grows_and_has_an_end() {
     assert!(backoff(40) >= LONGEST_PAUSE / 2);
 }
 
-type Answer =
-    Result<(), SdkError<aws_sdk_sso::operation::list_accounts::ListAccountsError, HttpResponse>>;
+type Answer = Result<(), SdkError<ListAccountsError, HttpResponse>>;
 
 /// An AWS that takes a while.
 async fn answer_after(latency: Duration) -> Answer {
@@ -70,6 +72,44 @@ async fn when_the_pace_is_slow_a_person_is_the_next_one() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn who_is_refused_asks_again_before_the_thousands_behind() {
+    let limiter = Arc::new(Limiter::new(Pace::remembering(20.0)));
+    let (refusals, answered) = (AtomicUsize::new(3), Arc::new(AtomicUsize::new(0)));
+    let refused = limiter.call(
+        "GetRoleCredentials",
+        Lane::Person,
+        Repeat::Freely,
+        async || match refusals.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            left => {
+                refusals.store(left - 1, Ordering::SeqCst);
+                let status = 429.try_into().expect("a status");
+                let response = HttpResponse::new(status, SdkBody::empty());
+                let error = ListAccountsError::unhandled("too many requests");
+                Err(SdkError::service_error(error, response))
+            }
+        },
+    );
+    let others = (0..4_000).map(|_| {
+        let (limiter, answered) = (Arc::clone(&limiter), Arc::clone(&answered));
+        tokio::spawn(async move {
+            let call = limiter.call("GetRoleCredentials", Lane::Person, Repeat::Freely, || {
+                answer_after(Duration::ZERO)
+            });
+            call.await.unwrap();
+            answered.fetch_add(1, Ordering::SeqCst);
+        })
+    });
+    let before = async {
+        refused.await.unwrap();
+        answered.load(Ordering::SeqCst)
+    };
+    let (before, others) = tokio::join!(before, futures_util::future::join_all(others));
+    assert!(before < 200, "{before} were answered before it");
+    assert!(others.into_iter().all(|other| other.is_ok()));
 }
 
 #[test]
