@@ -3,11 +3,13 @@
 
 mod background;
 mod botocore;
+mod bus;
 mod chromium;
 mod desktop;
 mod devtools;
 mod fake_aws;
 mod links;
+mod logind;
 mod mcp_clients;
 mod notifications;
 mod other_daemon;
@@ -27,6 +29,7 @@ pub use chromium::{Browser, Page};
 pub use desktop::{Desktop, Item};
 pub use fake_aws::FakeAws;
 pub use links::Links;
+pub use logind::Logind;
 pub use mcp_clients::{Client, HttpShim};
 pub use notifications::{Notification, Notifications};
 pub use other_daemon::OtherDaemon;

@@ -1,6 +1,8 @@
 //! `awsso lock`: every secret leaves the memory, agents and programs get nothing,
 //! and a person's next command brings the login back without a new one.
 
+mod absence;
+
 use awsso_e2e::{
     Desktop, World, bin,
     known::{ADMIN, PRODUCTION},

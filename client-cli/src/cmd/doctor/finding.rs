@@ -36,6 +36,8 @@ pub enum Finding {
     ConfigurationUnusable,
     /// The policy cannot be trusted, so agents are refused
     AgentsRefused,
+    /// A locked screen does not lock awsso although it is wanted
+    ScreenLockUnheard,
     /// A session is logged in
     SessionActive,
     /// Every login is locked away
@@ -193,9 +195,10 @@ impl Finding {
             | Self::DaemonStuck
             | Self::DaemonCannotSay
             | Self::DaemonSlow => "daemon",
-            Self::ConfigurationUsable | Self::ConfigurationUnusable | Self::AgentsRefused => {
-                "configuration"
-            }
+            Self::ConfigurationUsable
+            | Self::ConfigurationUnusable
+            | Self::AgentsRefused
+            | Self::ScreenLockUnheard => "configuration",
             Self::SessionActive
             | Self::SessionsLocked
             | Self::SessionsNone

@@ -21,7 +21,15 @@ pub fn configuration(answer: &DiagnoseResponse) -> Vec<Check> {
             "correct the file; it is read again by itself",
         ),
     };
-    vec![check]
+    let unheard = (!answer.screen_lock_unheard.is_empty()).then(|| {
+        let why = &answer.screen_lock_unheard;
+        Check::warn(
+            Finding::ScreenLockUnheard,
+            format!("a locked screen does not lock awsso: {why}"),
+            "on_idle = \"30m\" in [lock] of config.toml works everywhere; else: on_screen_lock = false",
+        )
+    });
+    [Some(check), unheard].into_iter().flatten().collect()
 }
 
 pub fn sessions(answer: &DiagnoseResponse) -> Vec<Check> {
