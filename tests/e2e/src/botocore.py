@@ -54,6 +54,15 @@ def identity(profile):
     return boto3.Session(profile_name=profile).client("sts").get_caller_identity()["Account"]
 
 
+def provider(profile):
+    """Which of botocore's providers answers for a profile, or which error it is."""
+    try:
+        credentials = botocore.session.Session(profile=profile).get_credentials()
+    except Exception as error:
+        return type(error).__name__
+    return credentials and credentials.method
+
+
 def commands():
     """The version of the AWS CLI that is installed here, and every command in its own tables."""
     from awscli import __version__

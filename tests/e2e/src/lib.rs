@@ -32,7 +32,7 @@ pub use links::Links;
 pub use logind::Logind;
 pub use mcp_clients::{Client, HttpShim};
 pub use notifications::{Notification, Notifications};
-pub use other_daemon::OtherDaemon;
+pub use other_daemon::{Diagnosis, OtherDaemon};
 pub use run::Run;
 pub use shape::assert_shape;
 pub use shim::{Answer, Shim};
