@@ -41,6 +41,7 @@ impl Absence {
                     info!(?limit, "no person has asked for anything");
                     self.lock.close().await;
                 }
+                () = self.lock.closed(), if at.is_some() => {}
                 asked = last_asked.changed() => if asked.is_err() { return },
             }
         }

@@ -140,5 +140,5 @@ def crowd(stop, whole, overwritten, theirs):
     return {"failed": failed, "reads": len(reads)}
 
 
-VERBS = {verb.__name__: verb for verb in (names, login, renew, identity, commands, crowd)}
+VERBS = {verb.__name__: verb for verb in (names, login, renew, identity, provider, commands, crowd)}
 print(json.dumps(VERBS[sys.argv[1]](*map(json.loads, sys.argv[2:]))))

@@ -44,10 +44,9 @@ const TRAPS: &[Trap] = &[
     Trap {
         config: &[
             SSO,
-            "role_arn = arn:aws:iam::111122223333:role/r\n",
-            ENVIRONMENT,
+            "role_arn = arn:aws:iam::111122223333:role/r\nsource_profile = q\n",
         ],
-        credentials: "",
+        credentials: "[q]\naws_access_key_id = AKIA\naws_secret_access_key = s\n",
         finding: "profile-role-before-sso",
         summary: "profile p: role_arn comes first, its sso_* settings are not used",
         cure: "name that as source_profile",
