@@ -39,7 +39,7 @@ use instance_tags::InstanceTags;
 use jobs::Jobs;
 pub use jobs::query::answer as answer_query;
 use limiter::Limiters;
-use lock::{Absence, Lock};
+use lock::Lock;
 use policy::{Agents, Approvals, Audit, Redactor};
 use rpc::{Services, Welcome};
 pub use session::Vault;
@@ -109,15 +109,9 @@ pub async fn run(
         tracker.clone(),
     );
     let lock = Lock::new(sessions.clone(), broker.clone(), clock.clone());
-    let signal = os::LockSignal::new()
+    lock.clone()
+        .watch(Arc::clone(&config), &tracker, &stop)
         .map_err(|error| Failure::new(Reason::Internal, format!("SIGUSR1: {error}")))?;
-    tracker.spawn(lock.clone().obey(signal, stop.clone()));
-    let absence = Absence {
-        lock: lock.clone(),
-        config: Arc::clone(&config),
-        clock: clock.clone(),
-    };
-    tracker.spawn(absence.watch(stop.clone()));
     let instance_tags =
         InstanceTags::new(aws.clone(), clock.clone(), broker.clone(), limiters.clone());
     let jobs = Jobs::new(jobs::Parts {

@@ -5,19 +5,20 @@
 mod absence;
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use tokio::{sync::watch, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
-pub use absence::Absence;
-use absence::Hearing;
+use absence::{Absence, Hearing};
 
 use crate::{
     clock::Clock,
+    config::Config,
     credentials::Broker,
     os::{self, LockSignal},
     session::Sessions,
@@ -98,8 +99,25 @@ impl Lock {
         }
     }
 
-    /// Closes it whenever the signal comes.
-    pub async fn obey(self, mut signal: LockSignal, stop: CancellationToken) {
+    /// Closes it whenever the signal comes, or its person has gone away.
+    pub fn watch(
+        self,
+        config: Arc<Config>,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let signal = os::LockSignal::new()?;
+        let absence = Absence {
+            clock: self.clock.clone(),
+            lock: self.clone(),
+            config,
+        };
+        tracker.spawn(absence.watch(stop.clone()));
+        tracker.spawn(self.obey(signal, stop.clone()));
+        Ok(())
+    }
+
+    async fn obey(self, mut signal: LockSignal, stop: CancellationToken) {
         let obeyed = async {
             loop {
                 signal.next().await;

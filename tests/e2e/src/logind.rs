@@ -1,6 +1,11 @@
 //! The part of logind that tells of locked screens and of sleep, on a system bus of
 //! the test's own. Dropped: both are gone.
 
+#![expect(
+    clippy::used_underscore_binding,
+    reason = "what zbus makes of the arguments that nobody looks at"
+)]
+
 use std::{io::Read as _, os::unix::net::UnixStream};
 
 use awsso_proto::ipc;
