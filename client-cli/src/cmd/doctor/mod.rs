@@ -104,15 +104,15 @@ struct Checks {
 
 /// What a finding means, for `--list`.
 #[derive(Serialize)]
-struct Meaning {
+struct Explained {
     id: &'static str,
     finding: Finding,
     meaning: String,
 }
 
 #[derive(Serialize)]
-struct Meanings {
-    findings: Vec<Meaning>,
+struct List {
+    findings: Vec<Explained>,
 }
 
 pub async fn run(context: &Context, args: DoctorArgs) -> Result<u8, Stop> {
@@ -131,18 +131,18 @@ pub async fn run(context: &Context, args: DoctorArgs) -> Result<u8, Stop> {
 }
 
 fn list(context: &Context) -> Result<u8, Stop> {
-    let meanings = Finding::all().map(|(finding, meaning)| Meaning {
+    let meanings = Finding::all().map(|(finding, meaning)| Explained {
         id: finding.subject(),
         finding,
         meaning,
     });
     let findings: Vec<_> = meanings.collect();
     if context.json {
-        terminal::json(&Meanings { findings })?;
+        terminal::json(&List { findings })?;
     } else {
         let width = findings.iter().map(|it| it.id.len()).max();
         let width = width.unwrap_or_default();
-        let line = |it: &Meaning| format!("{:<width$}  {}\n", it.id, it.meaning);
+        let line = |it: &Explained| format!("{:<width$}  {}\n", it.id, it.meaning);
         let lines: String = findings.iter().map(line).collect();
         terminal::data(lines.as_bytes())?;
     }

@@ -11,6 +11,11 @@ use super::{Checks, doctor, doctor_with, set_mode};
 
 const NOBODY: u32 = 65_534;
 
+/// Takes the socket's place, and becomes somebody else.
+const LISTEN: &str = "import os, socket, sys, time\n\
+    s = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\nos.setuid(65534)\n\
+    s.listen()\nprint('listening')\ntime.sleep(600)";
+
 fn python(world: &World, program: &str, argument: &str) -> Command {
     let python = std::env::var("AWSSO_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut command = world.program(python);
@@ -23,9 +28,6 @@ async fn a_socket_that_another_user_listens_on_is_found() {
     if ipc::own_uid() != 0 {
         return; // only root can become somebody else
     }
-    const LISTEN: &str = "import os, socket, sys, time\n\
-        s = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\nos.setuid(65534)\n\
-        s.listen()\nprint('listening')\ntime.sleep(600)";
     let world = World::new().await;
     ipc::private_dir(world.socket().parent().unwrap()).unwrap();
     let socket = world.socket().display().to_string();
