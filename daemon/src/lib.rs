@@ -108,10 +108,10 @@ pub async fn run(
         redactor.clone(),
         tracker.clone(),
     );
-    let lock = Lock::new(sessions.clone(), broker.clone());
-    let signal = os::LockSignal::new()
+    let lock = Lock::new(sessions.clone(), broker.clone(), clock.clone());
+    lock.clone()
+        .watch(Arc::clone(&config), &tracker, &stop)
         .map_err(|error| Failure::new(Reason::Internal, format!("SIGUSR1: {error}")))?;
-    tracker.spawn(lock.clone().obey(signal, stop.clone()));
     let instance_tags =
         InstanceTags::new(aws.clone(), clock.clone(), broker.clone(), limiters.clone());
     let jobs = Jobs::new(jobs::Parts {

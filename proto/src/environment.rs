@@ -57,6 +57,7 @@ pub const FOR_DAEMON: &[&str] = &[
     "TMPDIR",
     "XDG_*",
     "DBUS_SESSION_BUS_ADDRESS",
+    "DBUS_SYSTEM_BUS_ADDRESS",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

@@ -100,7 +100,7 @@ pub enum Verb {
     #[command(subcommand)]
     Daemon(DaemonCommand),
     /// Find what is wrong on this machine, and say what helps; changes nothing
-    Doctor,
+    Doctor(DoctorArgs),
     /// Forget every secret in memory; the logins stay sealed on disk
     Lock,
     /// Read the logins again after `awsso lock`
@@ -134,7 +134,7 @@ impl Verb {
             | Self::Audit(_)
             | Self::Mcp(_)
             | Self::Daemon(_)
-            | Self::Doctor
+            | Self::Doctor(_)
             | Self::Lock
             | Self::Unlock
             | Self::Completions(_)
@@ -150,6 +150,13 @@ pub enum Format {
     Json,
     Toon,
     Csv,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Only say what is looked for
+    #[arg(long)]
+    pub list: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -45,7 +45,7 @@ pub async fn run(context: &Context, verb: Verb) -> Result<u8, Stop> {
         Verb::Audit(command) => audit::run(context, &command).await,
         Verb::Mcp(command) => mcp::run(context, command).await,
         Verb::Daemon(command) => daemon::run(context, command).await,
-        Verb::Doctor => doctor::run(context).await,
+        Verb::Doctor(args) => doctor::run(context, args).await,
         Verb::Lock => lock::close(context).await,
         Verb::Unlock => lock::open(context).await,
         Verb::Completions(args) => completions::run(context, &args),

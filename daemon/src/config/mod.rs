@@ -5,6 +5,7 @@
 mod aws_cache;
 mod aws_file;
 mod environment;
+mod lock;
 mod roles;
 mod sessions;
 mod settings;
@@ -21,6 +22,7 @@ use awsso_proto::{Endpoint, Failure};
 pub use aws_cache::{CacheEntry, cache_entries};
 pub use aws_file::{AwsFile, Section};
 pub use environment::{Environment, check_endpoint};
+pub use lock::LockSettings;
 pub use roles::{RoleArn, RoleSettings, session_policy};
 pub use sessions::{Resolved, SessionSpec, canonical, check_region, resolve, same_place};
 pub use settings::{Limits, LoginFlow, Network, SessionSettings, Settings, StoreKind};

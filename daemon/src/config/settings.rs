@@ -6,7 +6,7 @@ use awsso_proto::{Failure, Reason, v1};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::{RoleSettings, SsmSettings};
+use super::{LockSettings, RoleSettings, SsmSettings};
 use crate::policy::Rules;
 
 /// The whole file. An unknown key is a warning, except in `[policy]`.
@@ -28,6 +28,8 @@ pub struct Settings {
     pub notify: bool,
     pub network: Network,
     pub store: StoreKind,
+    /// When awsso locks by itself.
+    pub lock: LockSettings,
     /// Short names for accounts: name = account id or account name.
     pub aliases: BTreeMap<String, String>,
     /// Roles that are assumed with another role's credentials.

@@ -29,7 +29,7 @@ use crate::{
     os,
     policy::Redactor,
     portal::{self, PortalError},
-    session::Session,
+    session::{Session, locked_failure},
 };
 
 /// So many loads leave something to give back.
@@ -130,7 +130,8 @@ impl Broker {
                 Worth::Nothing
             }
         };
-        self.flight
+        let got = self
+            .flight
             .get(&key, worth, |held| {
                 let (broker, session, role) = (self.clone(), session.clone(), role.clone());
                 let held = held.filter(|held| held.epoch() == epoch);
@@ -141,7 +142,14 @@ impl Broker {
                     loaded
                 }
             })
-            .await
+            .await;
+        match got {
+            // Whoever waited while it was locked is not told of a logout.
+            Err(failure) if failure.reason == Reason::LoginRequired && session.is_locked() => {
+                Err(locked_failure().with(key::SESSION, session.name()))
+            }
+            got => got,
+        }
     }
 
     /// AWS refused these very keys: the next caller gets others.

@@ -1,9 +1,11 @@
 //! The only platform code of the daemon: signals, detaching from whoever
-//! started it, service managers, hardening, process groups, the wall clock, memory.
+//! started it, service managers, hardening, process groups, the wall clock, memory,
+//! what the desktop tells and is told.
 
 pub mod keyring;
 mod memory;
 pub mod notify;
+mod screen;
 mod supervisor;
 #[cfg(unix)]
 mod unix;
@@ -11,6 +13,7 @@ mod unix;
 mod wall_clock;
 
 pub use memory::{give_back, keep_in_memory, let_swap, map_large_blocks};
+pub use screen::{Left, Screen};
 pub use supervisor::Supervisor;
 #[cfg(unix)]
 pub use unix::*;

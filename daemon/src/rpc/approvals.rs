@@ -65,6 +65,7 @@ impl Service for Services {
             Principal::Person => {
                 self.check_person(&caller)?;
                 self.approvals.decide(By::Person, decision)?;
+                self.lock.person_is_here();
             }
             Principal::Agent => {
                 let relay = self.relay(&caller);

@@ -15,6 +15,8 @@ use crate::{
 
 /// Longer than a keyring may take to answer.
 const STORE_LIMIT: Duration = Duration::from_secs(3);
+/// logind is given less.
+const SCREEN_LIMIT: Duration = STORE_LIMIT;
 /// "Slow down" is told of for so long.
 const LATELY: Duration = Duration::from_mins(10);
 
@@ -29,9 +31,10 @@ impl Services {
         } else {
             Ok(()) // everybody is
         };
-        let (status, aws) = tokio::join!(
+        let (status, aws, screen_lock_unheard) = tokio::join!(
             self.status_with_store(reference, &files),
-            self.contact(reference, &files)
+            self.contact(reference, &files),
+            self.screen_lock_unheard(&files)
         );
         let throttled = self.limiters.throttled(LATELY).into_iter();
         DiagnoseResponse {
@@ -47,6 +50,15 @@ impl Services {
                 })
                 .collect(),
             locked: self.lock.is_closed(),
+            screen_lock_unheard,
+        }
+    }
+
+    async fn screen_lock_unheard(&self, files: &Files) -> String {
+        if files.settings.lock.on_screen_lock {
+            self.lock.screen_trouble(SCREEN_LIMIT).await
+        } else {
+            String::new()
         }
     }
 

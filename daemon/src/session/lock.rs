@@ -45,6 +45,10 @@ impl Sessions {
 }
 
 impl Session {
+    pub fn is_locked(&self) -> bool {
+        self.store.is_shut()
+    }
+
     /// Whether it held a secret.
     async fn lock(&self) -> Result<bool, Failure> {
         let (reply, answer) = oneshot::channel();

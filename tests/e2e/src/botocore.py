@@ -54,6 +54,15 @@ def identity(profile):
     return boto3.Session(profile_name=profile).client("sts").get_caller_identity()["Account"]
 
 
+def provider(profile):
+    """Which of botocore's providers answers for a profile, or which error it is."""
+    try:
+        credentials = botocore.session.Session(profile=profile).get_credentials()
+    except Exception as error:
+        return type(error).__name__
+    return credentials and credentials.method
+
+
 def commands():
     """The version of the AWS CLI that is installed here, and every command in its own tables."""
     from awscli import __version__
@@ -131,5 +140,5 @@ def crowd(stop, whole, overwritten, theirs):
     return {"failed": failed, "reads": len(reads)}
 
 
-VERBS = {verb.__name__: verb for verb in (names, login, renew, identity, commands, crowd)}
+VERBS = {verb.__name__: verb for verb in (names, login, renew, identity, provider, commands, crowd)}
 print(json.dumps(VERBS[sys.argv[1]](*map(json.loads, sys.argv[2:]))))

@@ -1,21 +1,17 @@
 //! A person's desktop, as far as secrets and notifications go: a D-Bus of its
-//! own and a real gnome-keyring on it. The bus starts nothing by itself, so
-//! what is not there stays away. Dropped: all of it is killed.
+//! own and a real gnome-keyring on it. Dropped: all of it is killed.
 
 use std::{collections::BTreeMap, process::Stdio};
 
 use futures_util::StreamExt as _;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    process::Child,
-};
+use tokio::{io::AsyncWriteExt as _, process::Child};
 use zbus::{
     Connection,
     fdo::DBusProxy,
     zvariant::{ObjectPath, OwnedObjectPath, OwnedValue, Value},
 };
 
-use crate::{World, finish, process::signal, world::within_limit};
+use crate::{World, bus::Bus, finish, process::signal, world::within_limit};
 
 const PASSWORD: &str = "the person's own";
 const ON_THE_BUS: &str = "org.freedesktop.secrets";
@@ -25,7 +21,7 @@ const DEFAULT_KEYRING: ObjectPath<'static> =
 
 pub struct Desktop<'w> {
     world: &'w World,
-    _bus: Child,
+    _bus: Bus,
     connection: Connection,
     keyring: Option<Child>,
 }
@@ -38,19 +34,8 @@ impl<'w> Desktop<'w> {
     /// A desktop without a keyring. From here on it is in the environment of
     /// the world's programs.
     pub async fn start(world: &'w World) -> Self {
-        let config = world.dir().join("dbus.conf");
-        std::fs::write(&config, bus_config(world)).expect("a file of the test");
-        let mut bus = world
-            .program("dbus-daemon")
-            .args(["--nofork", "--print-address=1"])
-            .arg(format!("--config-file={}", config.display()))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon runs: tests/check installs it");
-        let stdout = bus.stdout.take().expect("stdout is piped");
-        let mut lines = BufReader::new(stdout).lines();
-        let address = within_limit("dbus-daemon", lines.next_line()).await;
-        let address = address.expect("UTF-8").expect("dbus-daemon starts");
+        let bus = Bus::start(world, "bus").await;
+        let address = bus.address.clone();
         let connection = async {
             zbus::connection::Builder::address(address.as_str())?
                 .build()
@@ -243,24 +228,4 @@ trait Dialog {
         keyring: &ObjectPath<'_>,
         password: (&ObjectPath<'_>, &[u8], &[u8], &str),
     ) -> zbus::Result<()>;
-}
-
-fn bus_config(world: &World) -> String {
-    let socket = world.runtime().join("bus");
-    format!(
-        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
-  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path={}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#,
-        socket.display()
-    )
 }

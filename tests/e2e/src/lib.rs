@@ -3,11 +3,13 @@
 
 mod background;
 mod botocore;
+mod bus;
 mod chromium;
 mod desktop;
 mod devtools;
 mod fake_aws;
 mod links;
+mod logind;
 mod mcp_clients;
 mod notifications;
 mod other_daemon;
@@ -27,9 +29,10 @@ pub use chromium::{Browser, Page};
 pub use desktop::{Desktop, Item};
 pub use fake_aws::FakeAws;
 pub use links::Links;
+pub use logind::Logind;
 pub use mcp_clients::{Client, HttpShim};
 pub use notifications::{Notification, Notifications};
-pub use other_daemon::OtherDaemon;
+pub use other_daemon::{Diagnosis, OtherDaemon};
 pub use run::Run;
 pub use shape::assert_shape;
 pub use shim::{Answer, Shim};

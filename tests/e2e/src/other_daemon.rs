@@ -2,7 +2,7 @@
 //! do nothing else.
 
 use awsso_proto::{
-    ipc,
+    PROTOCOL, VERSION, ipc,
     v1::{
         DiagnoseRequest, DiagnoseResponse, HelloRequest, HelloResponse, LockRequest, LockResponse,
         ShutdownRequest, ShutdownResponse, UnlockRequest, UnlockResponse, WatchRequest,
@@ -24,11 +24,33 @@ pub struct OtherDaemon(JoinHandle<()>);
 
 impl OtherDaemon {
     pub fn start(world: &World, version: &'static str, protocol: u32) -> Self {
+        Self::of(
+            world,
+            Script {
+                version,
+                protocol,
+                diagnosis: Diagnosis::UnheardOf,
+            },
+        )
+    }
+
+    /// One of this version.
+    pub fn that_diagnoses(world: &World, diagnosis: Diagnosis) -> Self {
+        Self::of(
+            world,
+            Script {
+                version: VERSION,
+                protocol: PROTOCOL,
+                diagnosis,
+            },
+        )
+    }
+
+    fn of(world: &World, script: Script) -> Self {
         let socket = world.socket();
         let dir = socket.parent().expect("a folder");
         ipc::private_dir(dir).expect("a folder of the person's");
         let listener = ipc::listen(&socket).expect("nobody else listens");
-        let script = Script { version, protocol };
         Self(tokio::spawn(async move {
             loop {
                 let conn = listener.accept().await.expect("the same user");
@@ -51,6 +73,18 @@ impl Drop for OtherDaemon {
 struct Script {
     version: &'static str,
     protocol: u32,
+    diagnosis: Diagnosis,
+}
+
+/// What it answers when it is asked how it stands.
+#[derive(Clone, Copy)]
+pub enum Diagnosis {
+    /// It does not know the question.
+    UnheardOf,
+    /// Nothing, ever.
+    Never,
+    /// That it knows nothing of anything.
+    Empty,
 }
 
 fn unheard_of<T>() -> Result<T, Status> {
@@ -86,7 +120,11 @@ impl Daemon for Script {
         &self,
         _: Request<DiagnoseRequest>,
     ) -> Result<Response<DiagnoseResponse>, Status> {
-        unheard_of()
+        match self.diagnosis {
+            Diagnosis::UnheardOf => unheard_of(),
+            Diagnosis::Never => std::future::pending().await,
+            Diagnosis::Empty => Ok(Response::new(DiagnoseResponse::default())),
+        }
     }
 
     async fn lock(&self, _: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {

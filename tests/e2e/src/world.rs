@@ -24,6 +24,8 @@ pub struct World {
     dir: TempDir,
     /// Where the person's desktop has its D-Bus, once there is a desktop.
     pub(crate) session_bus: OnceLock<String>,
+    /// And its machine the one that logind is on, once there is a logind.
+    pub(crate) system_bus: OnceLock<String>,
 }
 
 impl World {
@@ -59,6 +61,7 @@ impl World {
             sandbox,
             dir,
             session_bus: OnceLock::new(),
+            system_bus: OnceLock::new(),
         };
         awsso_proto::ipc::private_dir(&world.runtime()).expect("a runtime folder");
         world
@@ -128,10 +131,17 @@ impl World {
                     .get()
                     .map(|address| ("DBUS_SESSION_BUS_ADDRESS", address)),
             )
+            // Without one the real machine's would be heard.
+            .env("DBUS_SYSTEM_BUS_ADDRESS", self.system_bus())
             .current_dir(self.home())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
+    }
+
+    fn system_bus(&self) -> String {
+        let nowhere = || format!("unix:path={}", self.dir().join("no-bus").display());
+        self.system_bus.get().cloned().unwrap_or_else(nowhere)
     }
 
     /// Writes the person's `config.toml`.

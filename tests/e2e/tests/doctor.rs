@@ -7,16 +7,20 @@ use std::{
 };
 
 use awsso_e2e::{
-    Desktop, OtherDaemon, World, bin, finish,
+    Desktop, Diagnosis, OtherDaemon, World, bin, finish,
     process::{script, signal},
 };
 use awsso_proto::PROTOCOL;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+mod lines;
+mod machine;
+mod mcp;
+mod profiles;
 mod traps;
 
-/// Of a check: its id, its status, words of its summary, words of its cure.
+/// Of a check: its finding, its status, words of its summary, words of its cure.
 type Line = (&'static str, &'static str, &'static str, &'static str);
 
 /// What `awsso doctor` answered.
@@ -38,19 +42,19 @@ async fn doctor(world: &World) -> Checks {
 
 impl Checks {
     #[track_caller]
-    fn have(&self, (id, status, summary, cure): Line) {
+    fn have(&self, (finding, status, summary, cure): Line) {
         let has = |check: &Value, key: &str, words: &str| {
             check[key].as_str().is_some_and(|text| text.contains(words))
         };
         let fits = |check: &&Value| {
-            check["id"] == id
+            check["finding"] == finding
                 && check["status"] == status
                 && has(check, "summary", summary)
                 && (cure.is_empty() || has(check, "cure", cure))
         };
         assert!(
             self.0.iter().any(|check| fits(&check)),
-            "no {id} {status} {summary:?} {cure:?} in {:#?}",
+            "no {finding} {status} {summary:?} {cure:?} in {:#?}",
             self.0
         );
     }
@@ -75,26 +79,26 @@ async fn on_a_sound_machine_nothing_is_wrong_and_no_secret_is_told() {
     let checks = doctor(&world).await;
     assert_eq!(checks.complaints(), Vec::<&Value>::new(), "{checks:#?}");
     for line in [
-        ("daemon", "ok", "awssod", ""),
-        ("socket", "ok", "yours alone", ""),
-        ("configuration", "ok", "can be used", ""),
-        ("session", "ok", "is logged in, until 20", ""),
-        ("store", "ok", "a key that the keyring holds", ""),
-        ("network", "ok", "AWS answers: http://127.0.0.1", ""),
-        ("clock", "ok", "agree", ""),
-        ("throttling", "ok", "has not said", ""),
-        ("audit", "ok", "as they were written", ""),
-        ("files", "ok", "for you alone", ""),
-        ("environment", "ok", "no AWS variable", ""),
-        ("profiles", "ok", "none ambiguous", ""),
-        ("aws-cli", "ok", "aws-cli 1.", ""),
-        ("session-manager-plugin", "ok", "start-session", ""),
-        ("mcp", "ok", "no MCP client starts awsso-mcp", ""),
+        ("daemon-runs", "ok", "awssod", ""),
+        ("socket-private", "ok", "yours alone", ""),
+        ("configuration-usable", "ok", "can be used", ""),
+        ("session-active", "ok", "is logged in, until 20", ""),
+        ("store-keyring", "ok", "a key that the keyring holds", ""),
+        ("network-reached", "ok", "AWS answers: http://127.0.0.1", ""),
+        ("clock-agrees", "ok", "agree", ""),
+        ("throttling-none", "ok", "has not said", ""),
+        ("audit-intact", "ok", "as they were written", ""),
+        ("files-private", "ok", "for you alone", ""),
+        ("environment-clear", "ok", "no AWS variable", ""),
+        ("profiles-clear", "ok", "none ambiguous", ""),
+        ("aws-cli-usable", "ok", "aws-cli 1.", ""),
+        ("plugin-absent", "ok", "start-session", ""),
+        ("mcp-none", "ok", "no MCP client starts awsso-mcp", ""),
     ] {
         checks.have(line);
     }
     let fields: Vec<_> = checks.0[0].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["id", "status", "summary", "cure"]);
+    assert_eq!(fields, ["id", "finding", "status", "summary", "cure"]);
 
     let run = world
         .awsso(&["doctor"])
@@ -115,26 +119,31 @@ async fn an_aws_cli_that_is_missing_too_old_or_another_program_is_found() {
     std::fs::create_dir(&dir).unwrap();
     let path = dir.display().to_string();
     let mut line = (
-        "aws-cli",
+        "aws-cli-missing",
         "warn",
         "no AWS CLI is in PATH",
         "install version 2",
     );
     doctor_with(&world, &[("PATH", &path)]).await.have(line);
-    for (body, words) in [
+    for (finding, body, words) in [
         (
-            "echo aws-cli/2.4.1 Python/3.8",
-            "the AWS CLI is 2.4: it does not know",
+            "aws-cli-old",
+            "echo aws-cli/2.8.13 Python/3.8",
+            "the AWS CLI is 2.8.13: it does not know",
         ),
-        ("echo hello", "is not the AWS CLI: it says \"hello\""),
-        ("exit 3", "does not say its version"),
+        (
+            "aws-cli-foreign",
+            "echo hello",
+            "is not the AWS CLI: it says \"hello\"",
+        ),
+        ("aws-cli-silent", "exit 3", "does not say its version"),
     ] {
         script(&dir.join("aws"), body);
-        (line.2, line.3) = (words, "");
+        (line.0, line.2, line.3) = (finding, words, "");
         doctor_with(&world, &[("PATH", &path)]).await.have(line);
     }
     script(&dir.join("session-manager-plugin"), "echo 1.2");
-    let there = ("session-manager-plugin", "ok", "it is there", "");
+    let there = ("plugin-present", "ok", "it is there", "");
     doctor_with(&world, &[("PATH", &path)]).await.have(there);
 }
 
@@ -144,13 +153,13 @@ async fn how_the_login_stands_is_told() {
     let none = world.awsso_unnamed(&[], &["doctor", "--json"]).await;
     let none = Checks(none.code(0).json()["checks"].as_array().unwrap().clone());
     none.have((
-        "session",
+        "sessions-none",
         "fail",
         "no session is configured",
         "AWS_SSO_START_URL",
     ));
     doctor(&world).await.have((
-        "session",
+        "session-login-required",
         "fail",
         "nobody has logged in yet",
         "awsso login 127.0.0.1",
@@ -161,7 +170,7 @@ async fn how_the_login_stands_is_told() {
         .says(&world.sandbox.device_code_requested().await)
         .await;
     doctor(&world).await.have((
-        "session",
+        "session-login-pending",
         "warn",
         "waits for a person",
         "confirm it in the browser",
@@ -171,7 +180,7 @@ async fn how_the_login_stands_is_told() {
     let _ = world.awsso(&["lock"]).await.ok();
     doctor(&world)
         .await
-        .have(("session", "warn", "awsso is locked", "awsso unlock"));
+        .have(("sessions-locked", "warn", "awsso is locked", "awsso unlock"));
 
     let two = "[session.a]\nstart_url = 'https://a.example/start'\nregion = 'eu-west-1'\n\
                [session.b]\nstart_url = 'https://b.example/start'\nregion = 'eu-west-1'\n";
@@ -180,7 +189,13 @@ async fn how_the_login_stands_is_told() {
     let both = world.awsso_unnamed(&[], &["doctor", "--json"]).await;
     let both = Checks(both.code(0).json()["checks"].as_array().unwrap().clone());
     both.have((
-        "session",
+        "other-session-login-required",
+        "warn",
+        "not logged in to a",
+        "awsso login a",
+    ));
+    both.have((
+        "session-ambiguous",
         "warn",
         "nothing says which one is meant",
         "default_session",
@@ -190,28 +205,41 @@ async fn how_the_login_stands_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_says_about_time_and_speed_is_told() {
     let world = World::logged_in().await;
-    for (seconds, status, words) in [
-        (-120, "warn", "this clock is 2 min ahead of that of AWS"),
-        (3_630, "fail", "behind that of AWS, which refuses"),
+    for (finding, seconds, status, words) in [
+        (
+            "clock-differs",
+            -120,
+            "warn",
+            "this clock is 2 min ahead of that of AWS",
+        ),
+        (
+            "clock-refused",
+            3_630,
+            "fail",
+            "behind that of AWS, which refuses",
+        ),
     ] {
         world.sandbox.set_clock_skew_seconds(seconds);
         doctor(&world)
             .await
-            .have(("clock", status, words, "set the clock"));
+            .have((finding, status, words, "set the clock"));
     }
     world.sandbox.set_clock_skew_seconds(0);
     world.sandbox.faults().throttle_next("sso.ListAccounts", 1);
     let _ = world.awsso(&["ls-accounts", "--refresh"]).await.ok();
-    doctor(&world)
-        .await
-        .have(("throttling", "warn", "ago: portal eu-west-1", "other tools"));
+    doctor(&world).await.have((
+        "throttling-lately",
+        "warn",
+        "ago: portal eu-west-1",
+        "other tools",
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keyring_that_is_locked_stuck_or_absent_is_a_finding_and_holds_nothing_up() {
     let world = World::new().await;
     doctor(&world).await.have((
-        "store",
+        "store-fallback",
         "warn",
         "no D-Bus session can be reached",
         "store = \"file\"",
@@ -221,13 +249,13 @@ async fn a_keyring_that_is_locked_stuck_or_absent_is_a_finding_and_holds_nothing
     desktop.start_locked().await;
     doctor(&world)
         .await
-        .have(("store", "warn", "the keyring is locked", "unlock"));
+        .have(("store-fallback", "warn", "the keyring is locked", "unlock"));
     let _ = world.awsso(&["daemon", "stop"]).await.ok();
     desktop.stop();
     let asked = Instant::now();
     doctor(&world)
         .await
-        .have(("store", "warn", "does not answer", "unlock or"));
+        .have(("store-fallback", "warn", "does not answer", "unlock or"));
     assert!(
         asked.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -235,13 +263,13 @@ async fn a_keyring_that_is_locked_stuck_or_absent_is_a_finding_and_holds_nothing
     );
     desktop.cont();
 
-    for (kind, words) in [
-        ("file", "in a file beside them"),
-        ("memory", "in memory only"),
+    for (kind, finding, words) in [
+        ("file", "store-file", "in a file beside them"),
+        ("memory", "store-memory", "in memory only"),
     ] {
         let world = World::new().await;
         world.configure(&format!("store = '{kind}'\n"));
-        doctor(&world).await.have(("store", "ok", words, ""));
+        doctor(&world).await.have((finding, "ok", words, ""));
     }
 }
 
@@ -253,7 +281,7 @@ async fn an_aws_that_hangs_and_a_proxy_that_is_gone_are_findings() {
     doctor_with(&world, &[("AWS_ENDPOINT_URL", &url)])
         .await
         .have((
-            "network",
+            "network-unreached",
             "fail",
             "is not reached: no answer in time",
             "[network] proxy",
@@ -270,7 +298,7 @@ async fn an_aws_that_hangs_and_a_proxy_that_is_gone_are_findings() {
         .code(0);
     assert!(!run.stdout.contains("tiger"), "{run:?}");
     Checks(run.json()["checks"].as_array().unwrap().clone()).have((
-        "network",
+        "network-unreached",
         "fail",
         "is not reached through a proxy: Connection refused",
         "look at HTTPS_PROXY",
@@ -285,7 +313,7 @@ async fn an_audit_log_that_was_changed_or_cannot_be_written_is_found() {
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, text.replacen("Session.Login", "Session.Get", 1)).unwrap();
     doctor(&world).await.have((
-        "audit",
+        "audit-tampered",
         "fail",
         "is not as it was written",
         "awsso audit show",
@@ -295,7 +323,7 @@ async fn an_audit_log_that_was_changed_or_cannot_be_written_is_found() {
     awsso_proto::ipc::private_dir(&world.state().join("audit.jsonl")).unwrap();
     set_mode(&world.home().join(".local/state/awsso"), 0o700);
     doctor(&world).await.have((
-        "audit",
+        "audit-unwritable",
         "fail",
         "cannot be written, so agents are refused",
         "awsso daemon logs",
@@ -306,8 +334,8 @@ async fn an_audit_log_that_was_changed_or_cannot_be_written_is_found() {
 async fn where_no_daemon_can_start_that_is_said_and_the_rest_is_looked_at() {
     let world = World::new().await;
     let fails = |checks: &Checks, words: &'static str| {
-        checks.have(("daemon", "fail", words, ""));
-        checks.have(("aws-cli", "ok", "aws-cli", ""));
+        checks.have(("daemon-unreachable", "fail", words, ""));
+        checks.have(("aws-cli-usable", "ok", "aws-cli", ""));
     };
     let alone = world.dir().join("awsso");
     std::fs::copy(bin("awsso"), &alone).unwrap();
@@ -326,7 +354,7 @@ async fn where_no_daemon_can_start_that_is_said_and_the_rest_is_looked_at() {
     let checks = doctor(&world).await;
     fails(&checks, "is open to other users (mode 755)");
     checks.have((
-        "files",
+        "folder-unsafe",
         "fail",
         "is open to other users (mode 755)",
         "chmod 700",
@@ -338,7 +366,12 @@ async fn where_no_daemon_can_start_that_is_said_and_the_rest_is_looked_at() {
     symlink(world.dir(), &folder).unwrap();
     let checks = doctor(&world).await;
     fails(&checks, "is a symbolic link");
-    checks.have(("socket", "fail", "is a symbolic link", "remove it"));
+    checks.have((
+        "socket-folder-unsafe",
+        "fail",
+        "is a symbolic link",
+        "remove it",
+    ));
     std::fs::remove_file(&folder).unwrap();
 }
 
@@ -350,19 +383,19 @@ async fn a_socket_that_was_left_behind_and_a_daemon_that_hangs_are_found() {
     world.daemon_is_gone().await;
     let checks = doctor(&world).await;
     checks.have((
-        "socket",
+        "socket-left-behind",
         "warn",
         "was left behind by a daemon that was killed",
         "nothing",
     ));
-    checks.have(("daemon", "ok", "runs, pid", ""));
+    checks.have(("daemon-runs", "ok", "runs, pid", ""));
 
     let pid = world.daemon_pid().await.unwrap();
     signal(pid, "STOP");
     let checks = doctor(&world).await;
     signal(pid, "CONT");
     checks.have((
-        "daemon",
+        "daemon-stuck",
         "fail",
         "no daemon answers in 5 s",
         "awsso daemon logs",
@@ -375,13 +408,13 @@ async fn a_daemon_of_another_version_is_told_and_not_asked_what_it_cannot_know()
     let old = OtherDaemon::start(&world, "0.0.1", PROTOCOL);
     let checks = doctor(&world).await;
     checks.have((
-        "daemon",
+        "daemon-other-version",
         "warn",
         "awssod 0.0.1 runs",
         "awsso daemon restart",
     ));
     checks.have((
-        "daemon",
+        "daemon-cannot-say",
         "warn",
         "it cannot say how it stands",
         "awsso daemon restart",
@@ -390,11 +423,41 @@ async fn a_daemon_of_another_version_is_told_and_not_asked_what_it_cannot_know()
     std::fs::remove_file(world.socket()).unwrap();
     let other = OtherDaemon::start(&world, "9.0.0", PROTOCOL + 1);
     doctor(&world).await.have((
-        "daemon",
+        "daemon-other-protocol",
         "fail",
         "it speaks protocol",
         "awsso daemon restart",
     ));
     drop(other);
     std::fs::remove_file(world.socket()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_answers_late_or_without_its_keyring_is_told() {
+    let world = World::new().await;
+    for (diagnosis, line) in [
+        (
+            Diagnosis::Never,
+            (
+                "daemon-slow",
+                "fail",
+                "does not answer in 4 s",
+                "awsso daemon restart",
+            ),
+        ),
+        (
+            Diagnosis::Empty,
+            (
+                "store-silent",
+                "warn",
+                "the keyring does not answer",
+                "restart the keyring",
+            ),
+        ),
+    ] {
+        let daemon = OtherDaemon::that_diagnoses(&world, diagnosis);
+        doctor(&world).await.have(line);
+        drop(daemon);
+        std::fs::remove_file(world.socket()).unwrap();
+    }
 }

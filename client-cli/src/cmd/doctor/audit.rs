@@ -7,9 +7,7 @@ use awsso_proto::{
     v1::DiagnoseResponse,
 };
 
-use super::Check;
-
-const ID: &str = "audit";
+use super::{Check, Finding};
 
 /// What the daemon met when it wrote.
 pub fn writing(answer: &DiagnoseResponse) -> Option<Check> {
@@ -17,7 +15,7 @@ pub fn writing(answer: &DiagnoseResponse) -> Option<Check> {
     let cure = "awsso daemon logs says why; when that is put right: awsso daemon restart";
     answer
         .audit_log_broken
-        .then(|| Check::fail(ID, summary, cure))
+        .then(|| Check::fail(Finding::AuditUnwritable, summary, cure))
 }
 
 /// What lies on disk: a daemon does not vouch for its own log.
@@ -28,16 +26,19 @@ pub fn reading(state: &Path) -> Check {
         Err(error) => {
             let summary = format!("the audit log cannot be read: {error}");
             let cure = format!("look at the rights of {}", state.display());
-            return Check::fail(ID, summary, cure);
+            return Check::fail(Finding::AuditUnreadable, summary, cure);
         }
     };
     match report.tampered {
         None => {
             let lines = report.lines;
-            Check::ok(ID, format!("its {lines} line(s) are as they were written"))
+            Check::ok(
+                Finding::AuditIntact,
+                format!("its {lines} line(s) are as they were written"),
+            )
         }
         Some(found) => Check::fail(
-            ID,
+            Finding::AuditTampered,
             format!("the audit log is not as it was written: {found}"),
             "find out who changed it; awsso audit show reads what is there",
         ),

@@ -2,14 +2,18 @@
 
 use std::{io, time::Duration};
 
-use super::Check;
+use super::{Check, Finding};
 use crate::version;
 
-const ID: &str = "aws-cli";
 /// Version 1 starts a whole Python.
 const LIMIT: Duration = Duration::from_secs(6);
-/// Older ones do not know `sso_session` in a profile.
-const OLDEST: [(u32, u32); 2] = [(1, 27), (2, 9)];
+/// Older ones do not know `sso_session` in a profile. Version 2 says so in its changes
+/// of 2.9.0 (aws/aws-cli, `.changes/2.9.0.json`: "Add support for loading sso-session
+/// profiles"); version 1 has it from botocore 1.29.10 (`.changes/1.29.10.json`), which
+/// came with 1.27.10.
+const OLDEST: [Version; 2] = [(1, 27, 10), (2, 9, 0)];
+
+type Version = (u32, u32, u32);
 
 pub async fn checks() -> Vec<Check> {
     let (aws, plugin) = tokio::join!(aws(), plugin());
@@ -22,27 +26,27 @@ async fn aws() -> Check {
     match version("aws").await {
         Said::Missing => {
             let summary = "no AWS CLI is in PATH: exec-command has nothing to run";
-            Check::warn(ID, summary, install)
+            Check::warn(Finding::AwsCliMissing, summary, install)
         }
         Said::Nothing => {
             let summary = "aws in PATH does not say its version";
-            Check::warn(ID, summary, "run: aws --version")
+            Check::warn(Finding::AwsCliSilent, summary, "run: aws --version")
         }
         Said::Text(text) => match parsed(&text) {
             None => {
                 let summary = format!("aws in PATH is not the AWS CLI: it says {text:?}");
-                Check::warn(ID, summary, install)
+                Check::warn(Finding::AwsCliForeign, summary, install)
             }
             Some(found) if is_too_old(found) => {
-                let (major, minor) = found;
+                let (major, minor, patch) = found;
                 let summary = format!(
-                    "the AWS CLI is {major}.{minor}: it does not know profiles with an sso_session"
+                    "the AWS CLI is {major}.{minor}.{patch}: it does not know profiles with an sso_session"
                 );
-                Check::warn(ID, summary, install)
+                Check::warn(Finding::AwsCliOld, summary, install)
             }
             Some(_) => {
                 let version = text.split_whitespace().next().unwrap_or_default();
-                Check::ok(ID, version.replace('/', " "))
+                Check::ok(Finding::AwsCliUsable, version.replace('/', " "))
             }
         },
     }
@@ -50,14 +54,13 @@ async fn aws() -> Check {
 
 /// Nothing of ours needs it.
 async fn plugin() -> Check {
-    const ID: &str = "session-manager-plugin";
-    Check::ok(
-        ID,
-        match version("session-manager-plugin").await {
-            Said::Text(_) | Said::Nothing => "it is there",
-            Said::Missing => "it is not there: only aws ssm start-session needs it",
-        },
-    )
+    match version("session-manager-plugin").await {
+        Said::Text(_) | Said::Nothing => Check::ok(Finding::PluginPresent, "it is there"),
+        Said::Missing => Check::ok(
+            Finding::PluginAbsent,
+            "it is not there: only aws ssm start-session needs it",
+        ),
+    }
 }
 
 enum Said {
@@ -78,13 +81,14 @@ async fn version(program: &str) -> Said {
 }
 
 /// `aws-cli/2.15.30 Python/3.11.8 …`
-fn parsed(text: &str) -> Option<(u32, u32)> {
+fn parsed(text: &str) -> Option<Version> {
     let version = text.strip_prefix("aws-cli/")?.split_whitespace().next()?;
-    let mut numbers = version.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten();
+    Some((next()?, next()?, next()?))
 }
 
-fn is_too_old(found: (u32, u32)) -> bool {
+fn is_too_old(found: Version) -> bool {
     let of_its_line = OLDEST.iter().find(|oldest| oldest.0 == found.0);
     of_its_line.is_some_and(|oldest| found < *oldest)
 }
@@ -97,7 +101,8 @@ mod tests {
     fn each_line_of_versions_has_its_oldest() {
         for (text, old) in [
             ("aws-cli/1.45.11 Python/3.11.2 Linux/6.1", false),
-            ("aws-cli/1.26.9 Python/3.8", true),
+            ("aws-cli/1.27.9 Python/3.8", true),
+            ("aws-cli/1.27.10 Python/3.8", false),
             ("aws-cli/2.8.13 Python/3.9", true),
             ("aws-cli/2.9.0 Python/3.9", false),
             ("aws-cli/3.0.0 x", false),

@@ -8,10 +8,9 @@ use awsso_proto::{
 };
 use tokio::time::timeout;
 
-use super::Check;
+use super::{Check, Finding};
 use crate::context::{self, Context};
 
-const ID: &str = "daemon";
 /// A daemon starts in milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(5);
 /// It asks AWS and the keyring, and waits three seconds for them.
@@ -25,7 +24,7 @@ pub async fn ask(context: &Context) -> (Vec<Check>, Option<DiagnoseResponse>) {
         Err(_) => {
             let summary = format!("no daemon answers in {} s", START_LIMIT.as_secs());
             let cure = "awsso daemon logs; then end awssod, and run: awsso daemon start";
-            return (vec![Check::fail(ID, summary, cure)], None);
+            return (vec![Check::fail(Finding::DaemonStuck, summary, cure)], None);
         }
     };
     let server = client.server();
@@ -41,12 +40,14 @@ pub async fn ask(context: &Context) -> (Vec<Check>, Option<DiagnoseResponse>) {
             "{told}; it speaks protocol {}, this awsso {PROTOCOL}",
             server.protocol
         );
-        return (vec![Check::fail(ID, summary, restart)], None);
+        let check = Check::fail(Finding::DaemonOtherProtocol, summary, restart);
+        return (vec![check], None);
     }
     let own = if server.version == VERSION {
-        Check::ok(ID, told)
+        Check::ok(Finding::DaemonRuns, told)
     } else {
-        Check::warn(ID, format!("{told}; this is awsso {VERSION}"), restart)
+        let summary = format!("{told}; this is awsso {VERSION}");
+        Check::warn(Finding::DaemonOtherVersion, summary, restart)
     };
     let request = DiagnoseRequest {
         session: Some(context.session.clone()),
@@ -57,11 +58,13 @@ pub async fn ask(context: &Context) -> (Vec<Check>, Option<DiagnoseResponse>) {
         Ok(Err(status)) => {
             let failure = Failure::from(status);
             let summary = format!("it cannot say how it stands: {failure}");
-            (vec![own, Check::warn(ID, summary, restart)], None)
+            let check = Check::warn(Finding::DaemonCannotSay, summary, restart);
+            (vec![own, check], None)
         }
         Err(_) => {
             let summary = format!("it does not answer in {} s", ANSWER_LIMIT.as_secs());
-            (vec![own, Check::fail(ID, summary, restart)], None)
+            let check = Check::fail(Finding::DaemonSlow, summary, restart);
+            (vec![own, check], None)
         }
     }
 }
@@ -76,5 +79,5 @@ async fn connect(context: &Context) -> Result<Client, Failure> {
 
 fn unreachable(failure: &Failure) -> Check {
     let cure = failure.hint().unwrap_or("awsso daemon logs");
-    Check::fail(ID, failure.message.clone(), cure)
+    Check::fail(Finding::DaemonUnreachable, failure.message.clone(), cure)
 }

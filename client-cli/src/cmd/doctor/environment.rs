@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::{Check, profiles::Files};
+use super::{Check, Finding, profiles::Files};
 use crate::context;
 
-const ID: &str = "environment";
 /// What AWS tools use before any profile; and what `exec` takes away.
 const KEYS: [&str; 3] = [
     "AWS_ACCESS_KEY_ID",
@@ -28,7 +27,10 @@ pub fn checks(var: &dyn Fn(&str) -> Option<String>) -> Vec<Check> {
         checks.extend(var(name).and_then(|path| no_file(name, &path)));
     }
     if checks.is_empty() {
-        checks.push(Check::ok(ID, "no AWS variable is in the way"));
+        checks.push(Check::ok(
+            Finding::EnvironmentClear,
+            "no AWS variable is in the way",
+        ));
     }
     checks
 }
@@ -42,7 +44,7 @@ fn keys(var: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
     let cure = format!("unset {} AWS_CREDENTIAL_EXPIRATION", KEYS.join(" "));
     if !set.contains(&KEYS[0]) || !set.contains(&KEYS[1]) {
         let summary = format!("{first} is set without its other half: AWS tools fail");
-        return Some(Check::fail(ID, summary, cure));
+        return Some(Check::fail(Finding::EnvironmentHalfKeys, summary, cure));
     }
     let ends = var("AWS_CREDENTIAL_EXPIRATION");
     let ends = ends.and_then(|ends| humantime::parse_rfc3339_weak(&ends).ok());
@@ -50,10 +52,10 @@ fn keys(var: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
         let ended = crate::render::time::relative(ended, context::now());
         let summary =
             format!("the keys in {first} ended {ended}, and AWS tools use them all the same");
-        return Some(Check::fail(ID, summary, cure));
+        return Some(Check::fail(Finding::EnvironmentEndedKeys, summary, cure));
     }
     let summary = format!("AWS tools use the keys in {first} wherever no --profile is given");
-    Some(Check::warn(ID, summary, cure))
+    Some(Check::warn(Finding::EnvironmentKeys, summary, cure))
 }
 
 fn no_profile(name: &str, profile: &str, var: &dyn Fn(&str) -> Option<String>) -> Option<Check> {
@@ -63,7 +65,7 @@ fn no_profile(name: &str, profile: &str, var: &dyn Fn(&str) -> Option<String>) -
     }
     let summary = format!("{name} names a profile that is not there: {profile}");
     let cure = format!("unset {name}, or write the profile: awsso profiles sync");
-    Some(Check::fail(ID, summary, cure))
+    Some(Check::fail(Finding::EnvironmentNoProfile, summary, cure))
 }
 
 fn no_file(name: &str, path: &str) -> Option<Check> {
@@ -72,5 +74,6 @@ fn no_file(name: &str, path: &str) -> Option<Check> {
     let expanded = expanded.and_then(|rest| Some(std::env::home_dir()?.join(rest)));
     let found = expanded.as_deref().unwrap_or(Path::new(path)).is_file();
     let summary = format!("{name} names a file that is not there: {path}");
-    (!found).then(|| Check::fail(ID, summary, format!("unset {name}, or correct it")))
+    let cure = format!("unset {name}, or correct it");
+    (!found).then(|| Check::fail(Finding::EnvironmentNoFile, summary, cure))
 }

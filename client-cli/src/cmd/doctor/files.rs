@@ -8,7 +8,7 @@ use std::{
 
 use awsso_proto::{Endpoint, endpoint::config_file, ipc};
 
-use super::Check;
+use super::{Check, Finding};
 use crate::context;
 
 /// Of what group and others may do, the right to write.
@@ -18,14 +18,18 @@ const MANY: usize = 5;
 
 /// The socket as it is before anybody starts a daemon.
 pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
-    const ID: &str = "socket";
     let mut checks = Vec::new();
     for socket in endpoint.candidates() {
         let Some(folder) = socket.parent().filter(|folder| folder.exists()) else {
             continue;
         };
         if let Err(failure) = ipc::check_private_dir(folder) {
-            checks.push(Check::fail(ID, failure.message, private(folder)));
+            let cure = private(folder);
+            checks.push(Check::fail(
+                Finding::SocketFolderUnsafe,
+                failure.message,
+                cure,
+            ));
             continue;
         }
         let shown = socket.display();
@@ -33,32 +37,38 @@ pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 let summary = format!("{shown} was left behind by a daemon that was killed");
                 let cure = "nothing: the next daemon replaces it; how the last one ended: awsso daemon logs";
-                checks.push(Check::warn(ID, summary, cure));
+                checks.push(Check::warn(Finding::SocketLeftBehind, summary, cure));
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let summary = format!("{shown} is not yours: {error}");
                 let cure = "remove it, or set AWSSO_SOCKET to a path in a folder of your own";
-                checks.push(Check::fail(ID, summary, cure));
+                checks.push(Check::fail(Finding::SocketForeign, summary, cure));
             }
             Ok(_) | Err(_) => {}
         }
     }
     if checks.is_empty() {
-        checks.push(Check::ok(ID, "its folder is yours alone"));
+        checks.push(Check::ok(
+            Finding::SocketPrivate,
+            "its folder is yours alone",
+        ));
     }
     checks
 }
 
 /// All that is ours, and what others' tokens lie in.
 pub fn modes(state: &Path) -> Vec<Check> {
-    const ID: &str = "files";
     let mut checks = Vec::new();
     let sealed = state.join("sessions");
     for folder in [state, &sealed] {
         if folder.symlink_metadata().is_ok()
             && let Err(failure) = ipc::check_private_dir(folder)
         {
-            checks.push(Check::fail(ID, failure.message, private(folder)));
+            checks.push(Check::fail(
+                Finding::FolderUnsafe,
+                failure.message,
+                private(folder),
+            ));
         }
     }
     let in_home = |rest: &str| std::env::home_dir().map(|home| home.join(rest));
@@ -73,11 +83,15 @@ pub fn modes(state: &Path) -> Vec<Check> {
     checks.extend(open.iter().take(MANY).map(|file| {
         let file = file.display();
         let summary = format!("{file} is open to other users");
-        Check::fail(ID, summary, format!("chmod 600 {file}"))
+        Check::fail(Finding::FileOpen, summary, format!("chmod 600 {file}"))
     }));
     if open.len() > MANY {
         let summary = format!("{} more files are open to other users", open.len() - MANY);
-        checks.push(Check::fail(ID, summary, "chmod 600, as above"));
+        checks.push(Check::fail(
+            Finding::MoreFilesOpen,
+            summary,
+            "chmod 600, as above",
+        ));
     }
     let config = config_file(&context::variable).ok();
     if let Some(config) = config
@@ -85,10 +99,14 @@ pub fn modes(state: &Path) -> Vec<Check> {
     {
         let config = config.display();
         let summary = format!("{config} can be written by other users, so agents are refused");
-        checks.push(Check::fail(ID, summary, format!("chmod go-w {config}")));
+        let cure = format!("chmod go-w {config}");
+        checks.push(Check::fail(Finding::ConfigurationWritable, summary, cure));
     }
     if checks.is_empty() {
-        checks.push(Check::ok(ID, "what is secret is for you alone"));
+        checks.push(Check::ok(
+            Finding::FilesPrivate,
+            "what is secret is for you alone",
+        ));
     }
     checks
 }

@@ -2,38 +2,55 @@
 
 use awsso_proto::v1::{DiagnoseResponse, SessionState, SessionStatus, StoreKind, StoreStatus};
 
-use super::Check;
+use super::{Check, Finding};
 use crate::{context, render::time};
 
 pub fn configuration(answer: &DiagnoseResponse) -> Vec<Check> {
-    const ID: &str = "configuration";
     let check = match (
         answer.configuration_error.as_str(),
         answer.agents_refused.as_str(),
     ) {
-        ("", "") => Check::ok(ID, "the configuration can be used"),
-        ("", refused) => Check::fail(ID, refused, "correct what it names"),
+        ("", "") => Check::ok(
+            Finding::ConfigurationUsable,
+            "the configuration can be used",
+        ),
+        ("", refused) => Check::fail(Finding::AgentsRefused, refused, "correct what it names"),
         (error, _) => Check::fail(
-            ID,
+            Finding::ConfigurationUnusable,
             format!("{error}; everything is refused until then"),
             "correct the file; it is read again by itself",
         ),
     };
-    vec![check]
+    let unheard = (!answer.screen_lock_unheard.is_empty()).then(|| {
+        let why = &answer.screen_lock_unheard;
+        Check::warn(
+            Finding::ScreenLockUnheard,
+            format!("a locked screen does not lock awsso: {why}"),
+            "on_idle = \"30m\" in [lock] of config.toml works everywhere; else: on_screen_lock = false",
+        )
+    });
+    [Some(check), unheard].into_iter().flatten().collect()
 }
 
 pub fn sessions(answer: &DiagnoseResponse) -> Vec<Check> {
-    const ID: &str = "session";
     if answer.locked {
         let summary = "awsso is locked: no session has its login in memory";
-        return vec![Check::warn(ID, summary, "awsso unlock")];
+        return vec![Check::warn(
+            Finding::SessionsLocked,
+            summary,
+            "awsso unlock",
+        )];
     }
     let Some(status) = &answer.status else {
         return Vec::new();
     };
     if status.sessions.is_empty() && answer.configuration_error.is_empty() {
         let cure = "set AWS_SSO_START_URL and AWS_SSO_REGION, or add [session.NAME] to config.toml, or run: aws configure sso-session";
-        return vec![Check::fail(ID, "no session is configured", cure)];
+        return vec![Check::fail(
+            Finding::SessionsNone,
+            "no session is configured",
+            cure,
+        )];
     }
     let mut checks: Vec<_> = status
         .sessions
@@ -43,20 +60,22 @@ pub fn sessions(answer: &DiagnoseResponse) -> Vec<Check> {
     if status.current.is_empty() && status.sessions.len() > 1 {
         let summary = "several sessions are configured, and nothing says which one is meant";
         let cure = "--session NAME, AWSSO_SESSION, or default_session in config.toml";
-        checks.push(Check::warn(ID, summary, cure));
+        checks.push(Check::warn(Finding::SessionAmbiguous, summary, cure));
     }
     checks
 }
 
 fn of_one(session: &SessionStatus, is_meant: bool) -> Check {
-    const ID: &str = "session";
     let name = &session.name;
     let until = time::both(session.access_token_expires_at.as_ref(), context::now());
     let login = format!("awsso login {name}");
     match session.state() {
-        SessionState::Active => Check::ok(ID, format!("{name} is logged in, until {until}")),
+        SessionState::Active => {
+            let summary = format!("{name} is logged in, until {until}");
+            Check::ok(Finding::SessionActive, summary)
+        }
         SessionState::Expiring => Check::warn(
-            ID,
+            Finding::SessionExpiring,
             format!("{name} ends {until} and cannot be renewed"),
             format!("{login} --force"),
         ),
@@ -65,47 +84,52 @@ fn of_one(session: &SessionStatus, is_meant: bool) -> Check {
                 "" => "it was not renewed yet",
                 error => error,
             };
-            Check::warn(ID, format!("the login to {name} has run out: {why}"), login)
+            let summary = format!("the login to {name} has run out: {why}");
+            Check::warn(Finding::SessionExpired, summary, login)
         }
         SessionState::LoginPending => Check::warn(
-            ID,
+            Finding::SessionLoginPending,
             format!("a login to {name} waits for a person"),
             format!("confirm it in the browser, or: {login}"),
         ),
         SessionState::Unspecified | SessionState::LoginRequired => {
             let summary = format!("not logged in to {name}: {}", session.why);
             if is_meant {
-                Check::fail(ID, summary, login)
+                Check::fail(Finding::SessionLoginRequired, summary, login)
             } else {
-                Check::warn(ID, summary, login)
+                Check::warn(Finding::OtherSessionLoginRequired, summary, login)
             }
         }
     }
 }
 
 pub fn store(answer: &DiagnoseResponse) -> Vec<Check> {
-    const ID: &str = "store";
     let store = answer.status.as_ref().and_then(|it| it.store.as_ref());
     let Some(store) = store else {
         let cure = "unlock or restart the keyring, or write store = \"file\" into config.toml";
         let summary = "the keyring does not answer";
-        return vec![Check::warn(ID, summary, cure)];
+        return vec![Check::warn(Finding::StoreSilent, summary, cure)];
     };
     if let Some(shortfall) = StoreStatus::shortfall(store) {
         let cure =
             "unlock or start the keyring; or, if a file will do: store = \"file\" in config.toml";
-        return vec![Check::warn(ID, shortfall, cure)];
+        return vec![Check::warn(Finding::StoreFallback, shortfall, cure)];
     }
-    let summary = match store.kind() {
-        StoreKind::Keyring => "logins are sealed with a key that the keyring holds",
-        StoreKind::File => {
-            "logins are sealed with a key in a file beside them, as config.toml wants it"
-        }
-        StoreKind::Unspecified | StoreKind::Memory => {
-            "logins are kept in memory only, as config.toml wants it"
-        }
+    let (finding, summary) = match store.kind() {
+        StoreKind::Keyring => (
+            Finding::StoreKeyring,
+            "logins are sealed with a key that the keyring holds",
+        ),
+        StoreKind::File => (
+            Finding::StoreFile,
+            "logins are sealed with a key in a file beside them, as config.toml wants it",
+        ),
+        StoreKind::Unspecified | StoreKind::Memory => (
+            Finding::StoreMemory,
+            "logins are kept in memory only, as config.toml wants it",
+        ),
     };
-    vec![Check::ok(ID, summary)]
+    vec![Check::ok(finding, summary)]
 }
 
 #[cfg(test)]

@@ -3,15 +3,13 @@
 
 use clap::ValueEnum as _;
 
-use super::Check;
+use super::{Check, Finding};
 use crate::mcp::{Client, check::Problem, place::Machine, survey};
-
-const ID: &str = "mcp";
 
 pub async fn checks() -> Vec<Check> {
     let machine = match Machine::this() {
         Ok(machine) => machine,
-        Err(failure) => return vec![Check::warn(ID, failure.message, "set HOME")],
+        Err(failure) => return vec![Check::warn(Finding::McpNoHome, failure.message, "set HOME")],
     };
     let (mut checks, mut ready) = (Vec::new(), Vec::new());
     for client in Client::value_variants() {
@@ -21,22 +19,40 @@ pub async fn checks() -> Vec<Check> {
         }
         checks.extend(report.findings.into_iter().map(|finding| {
             let summary = format!("{}: {}", client.title(), finding.message);
+            let kind = named(finding.problem);
             if keeps_it_from_starting(finding.problem) {
-                Check::fail(ID, summary, finding.cure)
+                Check::fail(kind, summary, finding.cure)
             } else {
-                Check::warn(ID, summary, finding.cure)
+                Check::warn(kind, summary, finding.cure)
             }
         }));
     }
     if checks.is_empty() {
-        let summary = if ready.is_empty() {
-            "no MCP client starts awsso-mcp (awsso mcp install CLIENT)".to_owned()
+        checks.push(if ready.is_empty() {
+            let summary = "no MCP client starts awsso-mcp (awsso mcp install CLIENT)";
+            Check::ok(Finding::McpNone, summary)
         } else {
-            format!("{} can start awsso-mcp", ready.join(", "))
-        };
-        checks.push(Check::ok(ID, summary));
+            let summary = format!("{} can start awsso-mcp", ready.join(", "));
+            Check::ok(Finding::McpReady, summary)
+        });
     }
     checks
+}
+
+fn named(problem: Problem) -> Finding {
+    match problem {
+        Problem::UnreadableFile => Finding::McpUnreadableFile,
+        Problem::MissingProgram => Finding::McpMissingProgram,
+        Problem::NotExecutable => Finding::McpNotExecutable,
+        Problem::OtherVersion => Finding::McpOtherVersion,
+        Problem::NoAnswer => Finding::McpNoAnswer,
+        Problem::RelativePath => Finding::McpRelativePath,
+        Problem::Wrapper => Finding::McpWrapper,
+        Problem::OtherProgram => Finding::McpOtherProgram,
+        Problem::SwitchedOff => Finding::McpSwitchedOff,
+        Problem::SeveralEntries => Finding::McpSeveralEntries,
+        Problem::OldServer => Finding::McpOldServer,
+    }
 }
 
 fn keeps_it_from_starting(problem: Problem) -> bool {

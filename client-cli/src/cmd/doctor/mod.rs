@@ -8,6 +8,7 @@ mod aws_cli;
 mod daemon;
 mod environment;
 mod files;
+mod finding;
 mod login;
 mod mcp;
 mod network;
@@ -15,10 +16,12 @@ mod profiles;
 
 use std::time::Duration;
 
+use finding::Finding;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::{
+    args::DoctorArgs,
     context::Context,
     exit::{self, Stop},
     progress::Progress,
@@ -31,7 +34,9 @@ const LIMIT: Duration = Duration::from_secs(9);
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Check {
+    /// What was looked at.
     id: &'static str,
+    finding: Finding,
     status: Status,
     summary: String,
     /// What helps; nothing where nothing is wrong.
@@ -58,31 +63,33 @@ impl Status {
 }
 
 impl Check {
-    fn ok(id: &'static str, summary: impl Into<String>) -> Self {
+    fn ok(finding: Finding, summary: impl Into<String>) -> Self {
         Self {
-            id,
+            id: finding.subject(),
+            finding,
             status: Status::Ok,
             summary: summary.into(),
             cure: None,
         }
     }
 
-    fn warn(id: &'static str, summary: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self::bad(id, Status::Warn, summary, cure)
+    fn warn(finding: Finding, summary: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::bad(finding, Status::Warn, summary, cure)
     }
 
-    fn fail(id: &'static str, summary: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self::bad(id, Status::Fail, summary, cure)
+    fn fail(finding: Finding, summary: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::bad(finding, Status::Fail, summary, cure)
     }
 
     fn bad(
-        id: &'static str,
+        finding: Finding,
         status: Status,
         summary: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
         Self {
-            id,
+            id: finding.subject(),
+            finding,
             status,
             summary: summary.into(),
             cure: Some(cure.into()),
@@ -95,7 +102,23 @@ struct Checks {
     checks: Vec<Check>,
 }
 
-pub async fn run(context: &Context) -> Result<u8, Stop> {
+/// What a finding means, for `--list`.
+#[derive(Serialize)]
+struct Explained {
+    id: &'static str,
+    finding: Finding,
+    meaning: String,
+}
+
+#[derive(Serialize)]
+struct List {
+    findings: Vec<Explained>,
+}
+
+pub async fn run(context: &Context, args: DoctorArgs) -> Result<u8, Stop> {
+    if args.list {
+        return list(context);
+    }
     let looked = Box::pin(all(context));
     let checks = Progress::new("looking around").over(looked).await;
     if context.json {
@@ -103,6 +126,25 @@ pub async fn run(context: &Context) -> Result<u8, Stop> {
     } else {
         terminal::data(page(&checks).as_bytes())?;
         terminal::say(verdict(&checks));
+    }
+    Ok(exit::OK)
+}
+
+fn list(context: &Context) -> Result<u8, Stop> {
+    let meanings = Finding::all().map(|(finding, meaning)| Explained {
+        id: finding.subject(),
+        finding,
+        meaning,
+    });
+    let findings: Vec<_> = meanings.collect();
+    if context.json {
+        terminal::json(&List { findings })?;
+    } else {
+        let width = findings.iter().map(|it| it.id.len()).max();
+        let width = width.unwrap_or_default();
+        let line = |it: &Explained| format!("{:<width$}  {}\n", it.id, it.meaning);
+        let lines: String = findings.iter().map(line).collect();
+        terminal::data(lines.as_bytes())?;
     }
     Ok(exit::OK)
 }
@@ -121,7 +163,7 @@ async fn all(context: &Context) -> Vec<Check> {
         }
         checks
     };
-    let of_files = bounded("files", async {
+    let of_files = bounded(Finding::FilesNotLookedAt, async {
         let looked = tokio::task::spawn_blocking(move || {
             let mut checks = files::modes(&state);
             checks.push(audit::reading(&state));
@@ -131,19 +173,19 @@ async fn all(context: &Context) -> Vec<Check> {
         });
         looked.await.unwrap_or_default()
     });
-    let of_programs = bounded("aws-cli", aws_cli::checks());
-    let of_clients = bounded("mcp", mcp::checks());
+    let of_programs = aws_cli::checks(); // each has a limit of its own
+    let of_clients = bounded(Finding::McpNotLookedAt, mcp::checks());
     let (daemon, files, programs, clients) =
         tokio::join!(of_the_daemon, of_files, of_programs, of_clients);
     [socket, daemon, files, programs, clients].concat()
 }
 
 /// What does not end in time is a finding.
-async fn bounded(id: &'static str, looks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
+async fn bounded(finding: Finding, looks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
     let ended = timeout(LIMIT, looks).await;
     ended.unwrap_or_else(|_| {
         let summary = format!("not looked at: it took longer than {} s", LIMIT.as_secs());
-        vec![Check::warn(id, summary, "run: awsso doctor once more")]
+        vec![Check::warn(finding, summary, "run: awsso doctor once more")]
     })
 }
 
@@ -181,9 +223,9 @@ mod tests {
     #[test]
     fn the_worst_comes_last_and_cures_stand_below_what_they_cure() {
         let checks = [
-            Check::fail("daemon", "no daemon", "start it"),
-            Check::ok("clock", "right"),
-            Check::warn("mcp", "a \x1b[2J name", "install it"),
+            Check::fail(Finding::DaemonUnreachable, "no daemon", "start it"),
+            Check::ok(Finding::ClockAgrees, "right"),
+            Check::warn(Finding::McpWrapper, "a \x1b[2J name", "install it"),
         ];
         assert_eq!(
             page(&checks),
@@ -197,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_hangs_is_a_finding() {
-        let found = bounded("mcp", std::future::pending()).await;
+        let found = bounded(Finding::McpNotLookedAt, std::future::pending()).await;
         assert_eq!((found[0].id, found[0].status), ("mcp", Status::Warn));
     }
 }

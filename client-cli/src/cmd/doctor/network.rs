@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use awsso_proto::v1::{AwsContact, DiagnoseResponse, Throttled, instant};
 
-use super::Check;
+use super::{Check, Finding};
 use crate::render::time;
 
 /// AWS refuses signatures that are older or newer than this.
@@ -25,49 +25,49 @@ pub fn checks(answer: &DiagnoseResponse) -> Vec<Check> {
 }
 
 fn reached(contact: &AwsContact) -> Check {
-    const ID: &str = "network";
     let AwsContact {
         url, error, proxy, ..
     } = contact;
     let way = if *proxy { " through a proxy" } else { "" };
     if error.is_empty() {
-        return Check::ok(ID, format!("AWS answers{way}: {url}"));
+        return Check::ok(Finding::NetworkReached, format!("AWS answers{way}: {url}"));
     }
     let cure = if *proxy {
         "look at HTTPS_PROXY, NO_PROXY and [network] proxy, and at ca_bundle when the proxy has its own certificate; then: awsso daemon restart"
     } else {
         "look at the network; behind a proxy set [network] proxy (and ca_bundle) in config.toml; then: awsso daemon restart"
     };
-    Check::fail(ID, format!("{url} is not reached{way}: {error}"), cure)
+    let summary = format!("{url} is not reached{way}: {error}");
+    Check::fail(Finding::NetworkUnreached, summary, cure)
 }
 
 fn clock(aws: SystemTime, own: SystemTime) -> Check {
-    const ID: &str = "clock";
     let (apart, word) = match own.duration_since(aws) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
     if apart < NOTEWORTHY {
-        return Check::ok(ID, "this clock and that of AWS agree");
+        return Check::ok(Finding::ClockAgrees, "this clock and that of AWS agree");
     }
     let cure = "set the clock: timedatectl set-ntp true";
     let summary = format!("this clock is {} {word} that of AWS", time::span(apart));
     if apart < TOLERATED {
-        Check::warn(ID, summary, cure)
+        Check::warn(Finding::ClockDiffers, summary, cure)
     } else {
-        Check::fail(ID, format!("{summary}, which refuses such requests"), cure)
+        let summary = format!("{summary}, which refuses such requests");
+        Check::fail(Finding::ClockRefused, summary, cure)
     }
 }
 
 fn throttled(places: &[Throttled]) -> Vec<Check> {
-    const ID: &str = "throttling";
     if places.is_empty() {
-        return vec![Check::ok(ID, "AWS has not said \"slow down\" lately")];
+        let summary = "AWS has not said \"slow down\" lately";
+        return vec![Check::ok(Finding::ThrottlingNone, summary)];
     }
     let of_one = |throttled: &Throttled| {
         let ago = throttled.ago.and_then(|ago| Duration::try_from(ago).ok());
         Check::warn(
-            ID,
+            Finding::ThrottlingLately,
             format!(
                 "AWS said \"slow down\" {} ago: {}",
                 time::span(ago.unwrap_or_default()),

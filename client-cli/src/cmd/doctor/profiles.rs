@@ -8,13 +8,11 @@ use std::{
     path::PathBuf,
 };
 
-use super::Check;
+use super::{Check, Finding};
 use crate::profiles::{
     config_file,
     ini::{self, Heading},
 };
-
-const ID: &str = "profiles";
 
 type Settings = BTreeMap<String, String>;
 
@@ -25,7 +23,7 @@ pub struct Files {
     credentials: BTreeMap<String, Settings>,
 }
 
-const READ: [&str; 10] = [
+const READ: [&str; 11] = [
     "sso_session",
     "sso_start_url",
     "sso_region",
@@ -35,6 +33,7 @@ const READ: [&str; 10] = [
     "aws_access_key_id",
     "role_arn",
     "source_profile",
+    "credential_source",
     "web_identity_token_file",
 ];
 
@@ -102,85 +101,128 @@ pub fn checks(var: &dyn Fn(&str) -> Option<String>) -> Vec<Check> {
         Ok(files) => files,
         Err(why) => {
             let summary = format!("{why}; AWS tools cannot read it either");
-            return vec![Check::fail(ID, summary, "correct the file")];
+            let cure = "correct the file";
+            return vec![Check::fail(Finding::ProfilesUnreadable, summary, cure)];
         }
     };
-    let found: Vec<_> = traps(&files)
-        .into_iter()
-        .map(|(summary, cure)| Check::warn(ID, summary, cure))
-        .collect();
+    let of_one = |name: &String| {
+        let role = role(&files, name).into_iter();
+        let order = order(&files, name).into_iter();
+        order.chain(role).chain(session(&files, name))
+    };
+    let found: Vec<_> = files.config.keys().flat_map(of_one).collect();
     if found.is_empty() {
-        let many = files.profiles().len();
-        return vec![Check::ok(ID, format!("{many} profile(s), none ambiguous"))];
+        let summary = format!("{} profile(s), none ambiguous", files.profiles().len());
+        return vec![Check::ok(Finding::ProfilesClear, summary)];
     }
     found
 }
 
-/// What is there to be misread, and what helps.
-fn traps(files: &Files) -> Vec<(String, String)> {
-    let mut traps = Vec::new();
-    for (name, profile) in &files.config {
-        let has = |key: &str| profile.contains_key(key);
-        let is_sso = has("sso_account_id") || has("sso_role_name");
-        let mut trap = |what: String, cure: &str| traps.push((what, cure.to_owned()));
-        if has("role_arn") && is_sso {
-            trap(
-                format!("profile {name}: role_arn comes first, its sso_* settings are not used"),
-                "put them into a profile of their own, and name that as source_profile",
-            );
-        }
-        if is_sso && has("credential_process") {
-            trap(
-                format!(
-                    "profile {name}: the sso_* settings come first, its credential_process is never asked"
-                ),
-                "keep one of the two",
-            );
-        }
-        let keys = files
-            .credentials
-            .get(name)
-            .is_some_and(|keys| keys.contains_key("aws_access_key_id"));
-        if keys && has("credential_process") && !is_sso {
-            trap(
-                format!(
-                    "profile {name}: its keys in the credentials file come first, its credential_process is never asked"
-                ),
-                "remove the keys from the credentials file",
-            );
-        }
-        if keys && is_sso {
-            trap(
-                format!(
-                    "profile {name} has sso_* settings and keys in the credentials file: which are used differs between AWS tools"
-                ),
-                "remove the keys from the credentials file",
-            );
-        }
-        let Some(session) = profile.get("sso_session") else {
-            continue;
-        };
-        let Some(session) = files.sso_sessions.get(session) else {
-            trap(
-                format!("profile {name} names an sso-session that is not there: {session}"),
-                "add it (aws configure sso-session), or correct the name",
-            );
-            continue;
-        };
-        for key in ["sso_start_url", "sso_region"] {
-            if let (Some(own), Some(theirs)) = (profile.get(key), session.get(key))
-                && own != theirs
-            {
-                trap(
-                    format!(
-                        "profile {name}: its {key} is not that of its sso-session, and AWS tools refuse it"
-                    ),
-                    "remove it from the profile",
-                );
-            }
-        }
+/// Settings of one provider that are not used because another comes first.
+fn order(files: &Files, name: &str) -> Vec<Check> {
+    let has = |key: &str| files.config[name].contains_key(key);
+    let is_sso = has("sso_account_id") || has("sso_role_name");
+    let keys = files.credentials.get(name);
+    let keys = keys.is_some_and(|keys| keys.contains_key("aws_access_key_id"));
+    let mut found = Vec::new();
+    if has("role_arn") && is_sso {
+        found.push(Check::warn(
+            Finding::ProfileRoleBeforeSso,
+            format!("profile {name}: role_arn comes first, its sso_* settings are not used"),
+            "put them into a profile of their own, and name that as source_profile",
+        ));
     }
-    traps
+    if is_sso && has("credential_process") {
+        found.push(Check::warn(
+            Finding::ProfileSsoBeforeProcess,
+            format!(
+                "profile {name}: the sso_* settings come first, its credential_process is never asked"
+            ),
+            "keep one of the two",
+        ));
+    }
+    let remove = "remove the keys from the credentials file";
+    if keys && has("credential_process") && !is_sso {
+        found.push(Check::warn(
+            Finding::ProfileKeysBeforeProcess,
+            format!(
+                "profile {name}: its keys in the credentials file come first, its credential_process is never asked"
+            ),
+            remove,
+        ));
+    }
+    if keys && is_sso {
+        found.push(Check::warn(
+            Finding::ProfileKeysAndSso,
+            format!(
+                "profile {name} has sso_* settings and keys in the credentials file: which are used differs between AWS tools"
+            ),
+            remove,
+        ));
+    }
+    found
+}
+
+/// Whose credentials assume the role of a profile: AWS tools want to be told once.
+fn role(files: &Files, name: &str) -> Option<Check> {
+    let profile = &files.config[name];
+    if !profile.contains_key("role_arn") || profile.contains_key("web_identity_token_file") {
+        return None;
+    }
+    let both = "source_profile or credential_source";
+    match (
+        profile.get("source_profile"),
+        profile.contains_key("credential_source"),
+    ) {
+        (None, false) => Some(Check::warn(
+            Finding::ProfileRoleWithoutSource,
+            format!("profile {name} has role_arn without {both}, and AWS tools refuse it"),
+            format!("add {both}"),
+        )),
+        (Some(_), true) => Some(Check::warn(
+            Finding::ProfileRoleWithTwoSources,
+            format!(
+                "profile {name} has source_profile and credential_source, and AWS tools refuse it"
+            ),
+            "keep one of the two",
+        )),
+        (Some(source), false) if !files.profiles().contains(source.as_str()) => Some(Check::warn(
+            Finding::ProfileNoSource,
+            format!("profile {name} names a source_profile that is not there: {source}"),
+            "correct the name, or write the profile: awsso profiles sync",
+        )),
+        (Some(_), false) | (None, true) => None,
+    }
+}
+
+/// Whether the `sso-session` of a profile is there, and says the same.
+fn session(files: &Files, name: &str) -> Vec<Check> {
+    let profile = &files.config[name];
+    let Some(session) = profile.get("sso_session") else {
+        return Vec::new();
+    };
+    let Some(session) = files.sso_sessions.get(session) else {
+        return vec![Check::warn(
+            Finding::ProfileNoSsoSession,
+            format!("profile {name} names an sso-session that is not there: {session}"),
+            "add it (aws configure sso-session), or correct the name",
+        )];
+    };
+    let contradicts = |key: &&str| {
+        let (own, theirs) = (profile.get(*key), session.get(*key));
+        own.zip(theirs).is_some_and(|(own, theirs)| own != theirs)
+    };
+    let keys = ["sso_start_url", "sso_region"].into_iter();
+    let of_key = |key| {
+        Check::warn(
+            Finding::ProfileContradictsSsoSession,
+            format!(
+                "profile {name}: its {key} is not that of its sso-session, and AWS tools refuse it"
+            ),
+            "remove it from the profile",
+        )
+    };
+    keys.filter(contradicts).map(of_key).collect()
 }
 
 #[cfg(test)]
@@ -221,9 +263,36 @@ mod tests {
                 "none ambiguous",
             ),
             (
-                profile(&format!("{SSO}role_arn = r\n")),
+                profile(&format!(
+                    "{SSO}role_arn = r\ncredential_source = Environment\n"
+                )),
                 "",
                 "role_arn comes first",
+            ),
+            (
+                profile("role_arn = r\n"),
+                "",
+                "role_arn without source_profile or credential_source",
+            ),
+            (
+                profile("role_arn = r\nweb_identity_token_file = f\n"),
+                "",
+                "none ambiguous",
+            ),
+            (
+                profile("role_arn = r\nsource_profile = p\ncredential_source = Environment\n"),
+                "",
+                "has source_profile and credential_source",
+            ),
+            (
+                profile("role_arn = r\nsource_profile = q\n"),
+                "",
+                "a source_profile that is not there: q",
+            ),
+            (
+                profile("role_arn = r\nsource_profile = q\n"),
+                "[q]\naws_access_key_id = a\n",
+                "none ambiguous",
             ),
             (
                 profile(&format!("{SSO}credential_process = c\n")),

@@ -68,7 +68,7 @@ const COMMANDS: [(&str, &[&str]); 37] = [
     ("daemon logs", &["--lines --follow"]),
     ("daemon install", &["--dry-run"]),
     ("daemon uninstall", &["--dry-run"]),
-    ("doctor", &[]),
+    ("doctor", &["--list"]),
     ("lock", &[]),
     ("unlock", &[]),
     ("completions", &["SHELL=bash,zsh,fish,powershell"]),

@@ -155,9 +155,13 @@ async fn the_doctor_and_the_list_of_clients_have_their_findings() {
     let world = World::new().await;
     let checks = json(&world, &["doctor"], &[]).await;
     let check = json!({
-        "id": "string", "status": "ok|warn|fail", "summary": "string", "cure": "string?",
+        "id": "string", "finding": "string", "status": "ok|warn|fail", "summary": "string",
+        "cure": "string?",
     });
     assert_shape(&checks, &json!({"checks": [check]}));
+    let list = json(&world, &["doctor", "--list"], &[]).await;
+    let finding = json!({"id": "string", "finding": "string", "meaning": "string"});
+    assert_shape(&list, &json!({"findings": [finding]}));
 
     world.write(".claude.json", "{}");
     world.write(

@@ -23,7 +23,7 @@ const TRAPS: &[Trap] = &[
         ],
         file: NO_FILE,
         line: (
-            "environment",
+            "environment-keys",
             "warn",
             "AWS tools use the keys in AWS_ACCESS_KEY_ID",
             "unset AWS_ACCESS_KEY_ID",
@@ -33,7 +33,7 @@ const TRAPS: &[Trap] = &[
         vars: &[("AWS_SESSION_TOKEN", SECRET)],
         file: NO_FILE,
         line: (
-            "environment",
+            "environment-half-keys",
             "fail",
             "AWS_SESSION_TOKEN is set without its other half",
             "unset",
@@ -47,7 +47,7 @@ const TRAPS: &[Trap] = &[
         ],
         file: NO_FILE,
         line: (
-            "environment",
+            "environment-ended-keys",
             "fail",
             "the keys in AWS_ACCESS_KEY_ID ended",
             "unset",
@@ -57,7 +57,7 @@ const TRAPS: &[Trap] = &[
         vars: &[("AWS_PROFILE", "gone")],
         file: NO_FILE,
         line: (
-            "environment",
+            "environment-no-profile",
             "fail",
             "AWS_PROFILE names a profile that is not there: gone",
             "unset AWS_PROFILE",
@@ -67,7 +67,7 @@ const TRAPS: &[Trap] = &[
         vars: &[("AWS_CA_BUNDLE", "/nowhere/ca.pem")],
         file: NO_FILE,
         line: (
-            "environment",
+            "environment-no-file",
             "fail",
             "AWS_CA_BUNDLE names a file that is not there",
             "unset AWS_CA_BUNDLE",
@@ -75,43 +75,9 @@ const TRAPS: &[Trap] = &[
     },
     Trap {
         vars: &[],
-        file: (
-            ".aws/config",
-            "[profile both]\nsso_account_id = 1\nsso_role_name = r\ncredential_process = x\n",
-            0o600,
-        ),
-        line: (
-            "profiles",
-            "warn",
-            "profile both: the sso_* settings come first",
-            "keep one",
-        ),
-    },
-    Trap {
-        vars: &[],
-        file: (".aws/config", "[profile p]\nsso_session = gone\n", 0o600),
-        line: (
-            "profiles",
-            "warn",
-            "an sso-session that is not there: gone",
-            "aws configure sso-session",
-        ),
-    },
-    Trap {
-        vars: &[],
-        file: (".aws/config", "[profile p\n", 0o600),
-        line: (
-            "profiles",
-            "fail",
-            "line 1 is a heading without its end",
-            "correct the file",
-        ),
-    },
-    Trap {
-        vars: &[],
         file: (".aws/credentials", "[default]\nregion = x\n", 0o644),
         line: (
-            "files",
+            "file-open",
             "fail",
             ".aws/credentials is open to other users",
             "chmod 600",
@@ -121,7 +87,7 @@ const TRAPS: &[Trap] = &[
         vars: &[],
         file: (".local/state/awsso/mcp-http.token", "token", 0o644),
         line: (
-            "files",
+            "file-open",
             "fail",
             "mcp-http.token is open to other users",
             "chmod 600",
@@ -131,7 +97,7 @@ const TRAPS: &[Trap] = &[
         vars: &[],
         file: (".config/awsso/config.toml", "notify =\n", 0o600),
         line: (
-            "configuration",
+            "configuration-unusable",
             "fail",
             "config.toml: line 1",
             "correct the file",
@@ -145,7 +111,7 @@ const TRAPS: &[Trap] = &[
             0o600,
         ),
         line: (
-            "configuration",
+            "agents-refused",
             "fail",
             "agents are refused because the policy cannot be trusted",
             "correct",
@@ -155,24 +121,78 @@ const TRAPS: &[Trap] = &[
         vars: &[],
         file: (".config/awsso/config.toml", "notify = false\n", 0o666),
         line: (
-            "files",
+            "configuration-writable",
             "fail",
             "config.toml can be written by other users",
             "chmod go-w",
         ),
     },
     Trap {
+        vars: &[("AWS_CONFIG_FILE", "/nowhere/file")],
+        file: NO_FILE,
+        line: (
+            "environment-no-file",
+            "fail",
+            "AWS_CONFIG_FILE names a file that is not there: /nowhere/file",
+            "unset AWS_CONFIG_FILE",
+        ),
+    },
+    Trap {
+        vars: &[("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/file")],
+        file: NO_FILE,
+        line: (
+            "environment-no-file",
+            "fail",
+            "AWS_SHARED_CREDENTIALS_FILE names a file that is not there: /nowhere/file",
+            "unset AWS_SHARED_CREDENTIALS_FILE",
+        ),
+    },
+    Trap {
+        vars: &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/file")],
+        file: NO_FILE,
+        line: (
+            "environment-no-file",
+            "fail",
+            "AWS_WEB_IDENTITY_TOKEN_FILE names a file that is not there: /nowhere/file",
+            "unset AWS_WEB_IDENTITY_TOKEN_FILE",
+        ),
+    },
+    Trap {
+        vars: &[("AWS_DEFAULT_PROFILE", "gone")],
+        file: NO_FILE,
+        line: (
+            "environment-no-profile",
+            "fail",
+            "AWS_DEFAULT_PROFILE names a profile that is not there: gone",
+            "unset AWS_DEFAULT_PROFILE",
+        ),
+    },
+    Trap {
         vars: &[],
         file: (
-            ".cursor/mcp.json",
-            "{\"mcpServers\": {\"awsso\": {\"command\": \"/gone/awsso-mcp\"}}}",
+            ".config/awsso/config.toml",
+            "[lock]\non_idle = 'soon'\n",
             0o600,
         ),
         line: (
-            "mcp",
+            "configuration-unusable",
             "fail",
-            "Cursor: /gone/awsso-mcp is not there",
-            "awsso mcp install cursor",
+            "config.toml: line 2: on_idle = \"soon\" is no span of time",
+            "correct the file",
+        ),
+    },
+    Trap {
+        vars: &[],
+        file: (
+            ".config/awsso/config.toml",
+            "[lock]\non_screen_lock = true\n",
+            0o600,
+        ),
+        line: (
+            "screen-lock-unheard",
+            "warn",
+            "a locked screen does not lock awsso: logind cannot be asked",
+            "on_idle",
         ),
     },
 ];
@@ -189,7 +209,7 @@ async fn variables_and_files_that_are_in_the_way_are_found() {
         let checks = doctor_with(&world, vars).await;
         checks.have(*line);
         let others = checks.complaints();
-        let same = |check: &&&Value| check["id"] == line.0;
+        let same = |check: &&&Value| check["finding"] == line.0;
         assert!(
             others.iter().filter(same).count() == 1 && !format!("{others:?}").contains(SECRET),
             "{line:?}: {others:#?}"

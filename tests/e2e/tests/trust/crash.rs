@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::{
-        fs::{PermissionsExt, chown},
+        fs::{MetadataExt as _, PermissionsExt, chown},
         process::ExitStatusExt as _,
     },
     process::{ExitStatus, Stdio},
@@ -103,6 +103,15 @@ async fn another_process_of_the_same_user_reads_neither_memory_nor_environment()
         .await;
     }
     let pid = daemon.id().unwrap();
+    // Of a process that is not dumpable the system makes root the owner.
+    let owner = |pid: u32| std::fs::metadata(format!("/proc/{pid}/mem")).map(|it| it.uid());
+    assert_eq!(owner(other_pid).unwrap(), NOBODY);
+    assert_eq!(owner(pid).unwrap(), 0);
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let cores = limits.lines().find(|line| line.contains("core file"));
+    let words: Vec<_> = cores.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{words:?}");
+    // `mem` asks for the right to attach, as a debugger does.
     for what in ["environ", "maps", "mem", "auxv"] {
         let run = read(pid, what).await.code(1).says("Permission denied");
         assert_eq!(run.stdout, "");
