@@ -9,6 +9,8 @@ mod supervisor;
 mod unix;
 #[cfg(target_os = "linux")]
 mod wall_clock;
+#[cfg(windows)]
+mod windows;
 
 pub use memory::{give_back, keep_in_memory, let_swap, map_large_blocks};
 pub use supervisor::Supervisor;
@@ -16,6 +18,8 @@ pub use supervisor::Supervisor;
 pub use unix::*;
 #[cfg(target_os = "linux")]
 pub use wall_clock::alarm;
+#[cfg(windows)]
+pub use windows::*;
 
 /// No such alarm here: whoever waits looks at the clock now and then.
 #[cfg(not(target_os = "linux"))]

@@ -6,7 +6,7 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::{
-    process::Command,
+    process::{Child, Command},
     signal::unix::{SignalKind, signal},
 };
 
@@ -112,16 +112,6 @@ pub fn release_stdio() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns when the system or a person asks the daemon to end.
-pub async fn stop_signal() -> io::Result<&'static str> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-    })
-}
-
 /// `SIGUSR1`: a person or the system asks for every secret to go. From here on
 /// the signal ends nothing.
 pub struct LockSignal(tokio::signal::unix::Signal);
@@ -136,18 +126,38 @@ impl LockSignal {
     }
 }
 
-/// The child leads a process group of its own, so that all of it can be ended.
-pub fn own_group(command: &mut Command) {
-    command.process_group(0);
-}
+/// A child and all that it starts.
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
 
-/// Asks the group to end, or ends it.
-pub fn signal_group(leader: u32, kill: bool) {
-    let signal = if kill { Signal::KILL } else { Signal::TERM };
-    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(pid, signal); // it may have ended by itself
+impl Group {
+    /// The child leads a process group of its own, so that all of it can be ended.
+    pub fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+        let child = command.process_group(0).spawn()?;
+        let leader = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Ok((child, Self(leader.and_then(Pid::from_raw))))
+    }
+
+    /// Asks all of it to end; `false` where nobody can be asked.
+    pub fn ask_to_end(&self) -> bool {
+        self.send(Signal::TERM);
+        true
+    }
+
+    /// Ends all of it.
+    pub fn end(&self) {
+        self.send(Signal::KILL);
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(leader) = self.0 {
+            let _ = rustix::process::kill_process_group(leader, signal); // it may have ended by itself
+        }
     }
 }
+
+/// No child has a window here.
+pub fn without_window(_: &mut Command) {}
 
 /// A shell's view of an end: the code, or 128 + the signal's number.
 pub fn exit_code(status: ExitStatus) -> i32 {
@@ -161,6 +171,11 @@ pub fn exit_code(status: ExitStatus) -> i32 {
 pub fn ran_out_of_time(status: ExitStatus) -> bool {
     let ends = [Signal::XCPU, Signal::KILL].map(Signal::as_raw);
     status.signal().is_some_and(|signal| ends.contains(&signal))
+}
+
+/// It did not end by itself.
+pub fn was_ended(status: ExitStatus) -> bool {
+    status.code().is_none()
 }
 
 /// Whether a file can be run by us.
@@ -184,12 +199,6 @@ pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-}
-
-/// Group or others may write this file.
-pub fn others_can_write(file: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    file.mode() & 0o022 != 0
 }
 
 /// A process, told apart from a later one with the same number.
