@@ -16,7 +16,7 @@ use windows_sys::Win32::{
     System::IO::OVERLAPPED,
 };
 
-use super::security::{Descriptor, READ, WRITE, create_folder};
+use super::security::{Descriptor, READ, WRITE, create_with, own_sid};
 use crate::error::{Failure, Reason};
 
 /// Creates the folder (and its parents) for us alone, then verifies it: another
@@ -27,7 +27,10 @@ pub fn private_dir(dir: &Path) -> Result<(), Failure> {
 }
 
 fn create(dir: &Path) -> io::Result<()> {
-    match create_folder(dir) {
+    // For this user and the system, and so all that will lie in it.
+    let sid = own_sid()?;
+    let descriptor = Descriptor::parse(&format!("O:{sid}D:P(A;OICI;FA;;;{sid})(A;OICI;FA;;;SY)"))?;
+    match create_with(dir, &descriptor) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let Some(parent) = dir.parent() else {
@@ -160,4 +163,49 @@ fn lock_as(file: &File, flags: u32) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_folder_is_created_with_its_parents_and_accepted_again() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join(r"a\b");
+        private_dir(&dir).unwrap();
+        private_dir(&dir).unwrap();
+        let file = dir.join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(is_private_file(&file).unwrap());
+    }
+
+    #[test]
+    fn an_open_folder_and_a_file_are_refused_with_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let open = root.path().join("open");
+        // Everyone may read it.
+        let descriptor = Descriptor::parse("D:P(A;OICI;FA;;;OW)(A;OICI;FR;;;WD)").unwrap();
+        create_with(&open, &descriptor).unwrap();
+        let refused = private_dir(&open).unwrap_err();
+        assert!(refused.message.contains("icacls"), "{refused}");
+
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(private_dir(&file).is_err());
+    }
+
+    #[test]
+    fn what_is_in_a_locked_file_can_be_read_and_the_lock_is_held_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let held = open_lock(&path).unwrap();
+        try_lock(&held).unwrap();
+        std::fs::write(&path, "the socket").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the socket");
+        let other = open_lock(&path).unwrap();
+        assert!(matches!(try_lock(&other), Err(TryLockError::WouldBlock)));
+        drop(held);
+        lock(&other).unwrap();
+    }
 }

@@ -254,3 +254,72 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn pipe(name: &str) -> PathBuf {
+        format!("{PIPES}awsso-test-{name}-{}", std::process::id()).into()
+    }
+
+    #[test]
+    fn only_a_pipe_of_this_machine_is_a_socket() {
+        for (name, is_one) in [
+            (r"\\.\pipe\awsso-mine", true),
+            (r"\\.\PIPE\awsso-mine", true),
+            (r"\\.\pipe\", false),
+            (r"\\.\pipe\a\b", false),
+            (r"\\other\pipe\awsso-mine", false),
+            (r"C:\awssod.sock", false),
+        ] {
+            assert_eq!(check_socket_path(name.as_ref()).is_ok(), is_one, "{name}");
+        }
+        let own = own_pipe().unwrap().unwrap();
+        check_socket_path(&own).unwrap();
+    }
+
+    #[tokio::test]
+    async fn clients_are_served_one_beside_the_other_by_a_process_that_they_know() {
+        let pipe = pipe("served");
+        let mut listener = listen(&pipe).unwrap();
+        let mut first = connect(&pipe).await.unwrap();
+        let mut served = listener.accept().await.unwrap();
+        let second = connect(&pipe).await.unwrap();
+        let other = listener.accept().await.unwrap();
+        let this = Some(Peer {
+            pid: Some(std::process::id()),
+        });
+        assert_eq!([first.peer(), second.peer()], [this, this]);
+        assert_eq!([served.peer(), other.peer()], [this, this]);
+
+        first.write_all(b"hello").await.unwrap();
+        let mut heard = [0; 5];
+        served.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"hello");
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_made_by_one_and_gone_with_it() {
+        let pipe = pipe("made");
+        let listener = listen(&pipe).unwrap();
+        assert!(listen(&pipe).is_err());
+        drop(listener);
+        let error = connect(&pipe).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        listen(&pipe).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_comes_and_leaves_at_once_does_not_hold_up_the_next_one() {
+        let pipe = pipe("left");
+        let mut listener = listen(&pipe).unwrap();
+        drop(connect(&pipe).await.unwrap());
+        let _ = listener.accept().await; // whether it was seen or not
+        let (client, served) = tokio::join!(connect(&pipe), listener.accept());
+        client.unwrap();
+        served.unwrap();
+    }
+}

@@ -25,8 +25,8 @@ use windows_sys::{
             TOKEN_QUERY, TOKEN_USER, TokenUser,
         },
         Storage::FileSystem::{
-            DELETE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_READ_DATA, FILE_WRITE_DATA,
-            WRITE_DAC, WRITE_OWNER,
+            CreateDirectoryW, DELETE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_READ_DATA,
+            FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
         },
         System::{
             SystemServices::{ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE},
@@ -259,17 +259,10 @@ fn check(succeeded: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder for this user and the system, and so all that will lie in it.
-pub(super) fn create_folder(dir: &Path) -> io::Result<()> {
-    let sid = own_sid()?;
-    let descriptor = Descriptor::parse(&format!("O:{sid}D:P(A;OICI;FA;;;{sid})(A;OICI;FA;;;SY)"))?;
+/// Makes a folder.
+pub(super) fn create_with(dir: &Path, descriptor: &Descriptor) -> io::Result<()> {
     let attributes = descriptor.attributes();
     let name = wide(dir);
     // SAFETY: the name ends with a zero; the attributes live until the call returns.
-    check(unsafe {
-        windows_sys::Win32::Storage::FileSystem::CreateDirectoryW(
-            name.as_ptr(),
-            &raw const attributes,
-        )
-    })
+    check(unsafe { CreateDirectoryW(name.as_ptr(), &raw const attributes) })
 }
