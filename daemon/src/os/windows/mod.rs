@@ -13,7 +13,7 @@ use windows_sys::Win32::{
     Foundation::CloseHandle,
     Security::{DACL_SECURITY_INFORMATION, SetKernelObjectSecurity},
     System::{
-        Console::{GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle},
+        Console::{FreeConsole, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle},
         Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode},
         Threading::{CREATE_NO_WINDOW, GetCurrentProcess},
     },
@@ -59,9 +59,15 @@ fn close_to_others() -> io::Result<()> {
     Ok(())
 }
 
-/// Whoever started us has seen to it: a process here cannot leave a console's
-/// window, nor know what it has inherited.
-pub fn detach() {}
+/// Leaves the console of whoever started us; a client of ours has given us none, and
+/// nothing to inherit.
+pub fn detach() {
+    #[expect(unsafe_code, reason = "a function of the system")]
+    // SAFETY: it takes nothing; without a console it fails.
+    unsafe {
+        FreeConsole();
+    }
+}
 
 /// Lets go of the pipe that the readiness line went through.
 pub fn release_stdio() -> io::Result<()> {
