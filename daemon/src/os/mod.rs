@@ -1,9 +1,11 @@
-//! The only platform code of the daemon: signals, detaching from whoever
-//! started it, service managers, hardening, process groups, the wall clock, memory.
+//! The only platform code of the daemon: signals, detaching from whoever started
+//! it, service managers, hardening, children and other processes, the wall clock, memory.
 
 pub mod keyring;
 mod memory;
 pub mod notify;
+#[cfg(unix)]
+mod processes;
 mod supervisor;
 #[cfg(unix)]
 mod unix;
@@ -13,6 +15,8 @@ mod wall_clock;
 mod windows;
 
 pub use memory::{give_back, keep_in_memory, let_swap, map_large_blocks};
+#[cfg(unix)]
+pub use processes::{Process, lineage, name_of, program_of, runs};
 pub use supervisor::Supervisor;
 #[cfg(unix)]
 pub use unix::*;

@@ -31,39 +31,6 @@ pub fn harden() -> Vec<String> {
     warnings
 }
 
-/// Which program a process runs, where the system tells that.
-pub fn program_of(pid: u32) -> Option<String> {
-    #[cfg(target_os = "linux")]
-    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    #[cfg(not(target_os = "linux"))]
-    let program: Option<std::path::PathBuf> = {
-        let _ = pid;
-        None
-    };
-    program.map(|path| path.to_string_lossy().into_owned())
-}
-
-/// Whether a process runs this very file. By the file, not by its name: in a mount
-/// namespace of its own a process gives any file any name. No, where the system
-/// does not tell.
-pub fn runs(pid: u32, program: &std::path::Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let file = |path: &std::path::Path| {
-            let file = std::fs::metadata(path).ok()?;
-            Some((file.dev(), file.ino()))
-        };
-        let running = file(format!("/proc/{pid}/exe").as_ref());
-        running.is_some() && running == file(program)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (pid, program);
-        false
-    }
-}
-
 /// From here on this process opens no file and is ended when it takes more
 /// memory or more processor time. A limit that the system does not know is none:
 /// macOS has none on memory.
@@ -199,57 +166,4 @@ pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-}
-
-/// A process, told apart from a later one with the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    pub pid: u32,
-    started: u64,
-}
-
-/// The process, who started it, who started that, up to the first of the system.
-/// Empty where the system does not tell.
-pub fn lineage(pid: u32) -> Vec<Process> {
-    let mut lineage: Vec<Process> = Vec::new();
-    let mut next = pid;
-    while next > 1
-        && lineage.len() < LONGEST_LINEAGE
-        && let Some((process, parent)) = look_up(next)
-    {
-        lineage.push(process);
-        next = parent;
-    }
-    lineage
-}
-
-/// What a process is called: at most the first 15 bytes of its program's name.
-/// Readable also of programs with capabilities, whose file is not.
-pub fn name_of(pid: u32) -> Option<String> {
-    #[cfg(target_os = "linux")]
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    #[cfg(not(target_os = "linux"))]
-    let name: Option<String> = {
-        let _ = pid;
-        None
-    };
-    name.map(|name| name.trim_end().to_owned())
-}
-
-/// Deeper than any shell in a terminal in a desktop.
-const LONGEST_LINEAGE: usize = 256;
-
-/// proc(5), `/proc/PID/stat`: the name, in parentheses, may hold anything.
-#[cfg(target_os = "linux")]
-fn look_up(pid: u32) -> Option<(Process, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some((Process { pid, started }, parent))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn look_up(_: u32) -> Option<(Process, u32)> {
-    None
 }
