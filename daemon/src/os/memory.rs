@@ -77,5 +77,15 @@ pub fn let_swap(bytes: &[u8]) {
     }
 }
 
-#[cfg(not(unix))]
-pub fn let_swap(_: &[u8]) {}
+#[cfg(windows)]
+#[expect(
+    unsafe_code,
+    reason = "a system call that leaves the bytes as they are"
+)]
+pub fn let_swap(bytes: &[u8]) {
+    use windows_sys::Win32::System::Memory::VirtualUnlock;
+    // SAFETY: the range is that of a live slice; nothing is read, written or moved. It fails where nothing was locked.
+    unsafe {
+        VirtualUnlock(bytes.as_ptr().cast(), bytes.len());
+    }
+}
