@@ -45,7 +45,7 @@ pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
         }
     }
     if checks.is_empty() {
-        checks.push(Check::ok(ID, "nobody else can reach it"));
+        checks.push(Check::ok(ID, "it is yours alone"));
     }
     checks
 }
