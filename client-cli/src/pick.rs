@@ -8,6 +8,7 @@ use std::{cmp::Reverse, fmt, io, io::IsTerminal as _};
 use awsso_proto::{
     Failure, Reason,
     error::key,
+    ipc::Interrupts,
     v1::{Account, RecentRole, Target},
 };
 use console::Term;
@@ -15,7 +16,7 @@ use crossterm::terminal::disable_raw_mode;
 use inquire::{InquireError, Select};
 
 use self::choices::{Choice, Listed, named, role_choices};
-use crate::{args::TargetArgs, context::Context, exit::Stop, os::Interrupts};
+use crate::{args::TargetArgs, context::Context, exit::Stop};
 
 mod choices;
 
@@ -72,7 +73,7 @@ async fn unless_interrupted<T>(
     };
     tokio::select! {
         done = work => done,
-        () = signals.next() => Err(Stop::Interrupted),
+        _ = signals.next() => Err(Stop::Interrupted),
     }
 }
 

@@ -35,7 +35,7 @@ impl Instance {
             Failure::new(Reason::Internal, format!("{}: {error}", path.display()))
         };
         let mut lock = ipc::open_lock(&path).map_err(failed)?;
-        match lock.try_lock() {
+        match ipc::try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -64,7 +64,7 @@ impl Instance {
     pub async fn bind(&mut self) -> Result<ipc::Listener, Failure> {
         let socket = self.socket.clone();
         ipc::check_socket_path(&socket)?;
-        if let Some(dir) = socket.parent() {
+        if let Some(dir) = ipc::folder_of(&socket) {
             ipc::private_dir(dir)?;
         }
         let failed = |error: std::io::Error| {
@@ -77,7 +77,7 @@ impl Instance {
                 // Of another HOME: it is alive, so its socket is not ours to take.
                 Ok(_) => return Err(already_running(&socket.display().to_string())),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(_) => std::fs::remove_file(&socket).map_err(failed)?,
+                Err(error) => ipc::remove_stale(&socket, error).map_err(failed)?,
             }
             ipc::listen(&socket).map_err(failed)?
         };
@@ -93,7 +93,7 @@ impl Instance {
     pub fn leave(&mut self) {
         let _ = self.write(""); // the lock itself goes with the process in any case
         if self.owns_socket {
-            let _ = std::fs::remove_file(&self.socket); // a newer daemon removes a stale one
+            let _ = ipc::remove(&self.socket); // a newer daemon removes a stale one
         }
     }
 
@@ -113,7 +113,7 @@ impl Instance {
 fn wait_for(lock: File) -> Option<File> {
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
-        if lock.lock().is_ok() {
+        if ipc::lock(&lock).is_ok() {
             let _ = sender.send(lock); // nobody waits any more: the lock goes again
         }
     });

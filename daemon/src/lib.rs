@@ -219,7 +219,7 @@ async fn serve(
 
 /// Hands connections over as they come; a peer that stalls stalls only itself.
 async fn accept(
-    listener: ipc::Listener,
+    mut listener: ipc::Listener,
     to: tokio::sync::mpsc::Sender<std::io::Result<rpc::Accepted>>,
     left: Arc<Notify>,
     stop: CancellationToken,

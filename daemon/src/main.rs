@@ -82,10 +82,18 @@ fn start(args: Args, bound: Option<ipc::Bound>, supervisor: &Supervisor) -> Resu
     runtime.block_on(async {
         let stop = CancellationToken::new();
         let (stopper, told) = (stop.clone(), supervisor.clone());
+        let interrupts = ipc::Interrupts::new();
         let signals = tokio::spawn(async move {
-            let signal = stopper.run_until_cancelled(os::stop_signal()).await;
-            if let Some(Ok(signal)) = signal {
-                info!(signal, "stopping");
+            match interrupts {
+                Ok(mut interrupts) => {
+                    if let Some(signal) = stopper.run_until_cancelled(interrupts.next()).await {
+                        info!(signal, "stopping");
+                    }
+                }
+                Err(error) => {
+                    warn!(%error, "no signal is heard");
+                    stopper.cancelled().await;
+                }
             }
             told.stopping();
             stopper.cancel();

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use awsso_proto::ipc::Interrupts;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited, combinators::BoxBody};
@@ -29,7 +30,6 @@ use crate::{
     gate::{Gate, Refusal},
     server::Shim,
     sessions::Sessions,
-    signals::Signals,
     stdio::DRAIN_LIMIT,
 };
 
@@ -85,7 +85,7 @@ impl Bound {
     }
 
     /// Serves until a signal comes.
-    pub(crate) async fn serve(self, shim: Shim, gate: Gate, mut signals: Signals) {
+    pub(crate) async fn serve(self, shim: Shim, gate: Gate, mut signals: Interrupts) {
         let end = CancellationToken::new();
         let server = Arc::new(Server::new(shim, gate, &end));
         let room = Arc::new(Semaphore::new(CONNECTIONS));

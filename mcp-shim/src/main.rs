@@ -19,7 +19,6 @@ mod resources;
 mod run;
 mod server;
 mod sessions;
-mod signals;
 mod stdio;
 mod token;
 mod tools;
@@ -27,12 +26,10 @@ mod turns;
 
 use std::io::Write as _;
 
-use awsso_proto::{Endpoint, Failure, VERSION};
+use awsso_proto::{Endpoint, Failure, VERSION, ipc::Interrupts};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::{
-    context::Context, daemon::Daemon, gate::Gate, server::Shim, signals::Signals, token::Token,
-};
+use crate::{context::Context, daemon::Daemon, gate::Gate, server::Shim, token::Token};
 
 const HELP: &str = "\
 awsso-mcp: the MCP server of awsso, for Claude, Cursor and other MCP clients
@@ -94,7 +91,7 @@ async fn serve_http(
     with_token: bool,
 ) -> Result<(), String> {
     let endpoint = endpoint.map_err(|failure| failure.to_string())?;
-    let signals = Signals::new()?;
+    let signals = Interrupts::new().map_err(|error| format!("no signals: {error}"))?;
     let bound = http::Bound::bind(port).await?;
     let token = with_token.then(|| Token::load_or_create(&endpoint));
     let token = token.transpose()?;

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use awsso_proto::ipc::Interrupts;
 use rmcp::{ServiceExt as _, service::ServerInitializeError, transport::io::stdio_pipes};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::{server::Shim, signals::Signals};
+use crate::server::Shim;
 
 /// Enough to send the answers that are ready and to cancel the jobs that are not.
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
@@ -20,7 +21,7 @@ pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 pub(crate) async fn serve(shim: Shim) -> Result<(), String> {
     let gone = CancellationToken::new();
     // A client may send a signal as soon as it has had an answer.
-    let mut signals = Signals::new()?;
+    let mut signals = Interrupts::new().map_err(|error| format!("no signals: {error}"))?;
     tokio::select! {
         ended = talk(shim, gone.clone()) => ended,
         () = signalled(&mut signals, &gone) => {
@@ -58,7 +59,7 @@ async fn talk(shim: Shim, gone: CancellationToken) -> Result<(), String> {
 }
 
 /// The first signal says goodbye, and drains as the end of stdin does.
-async fn signalled(signals: &mut Signals, gone: &CancellationToken) {
+async fn signalled(signals: &mut Interrupts, gone: &CancellationToken) {
     signals.next().await;
     gone.cancel();
     tokio::time::sleep(DRAIN_LIMIT).await;

@@ -5,7 +5,6 @@ use std::{
     fmt::Write as _,
     fs,
     io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -31,8 +30,7 @@ impl Token {
         if !path.exists() {
             create(&path).map_err(|error| problem(&error))?;
         }
-        let meta = fs::symlink_metadata(&path).map_err(|error| problem(&error))?;
-        if !meta.is_file() || meta.uid() != ipc::own_uid() || meta.mode() & 0o077 != 0 {
+        if !ipc::is_private_file(&path).map_err(|error| problem(&error))? {
             return Err(problem(
                 &"is not a file that only you can read; remove it, and a new token is made",
             ));

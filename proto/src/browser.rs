@@ -33,6 +33,9 @@ const CONTAINER: &[&str] = &[
     "REMOTE_CONTAINERS",
     "KUBERNETES_SERVICE_HOST",
 ];
+/// `CREATE_NO_WINDOW`: what opens a link has no console, and so no Ctrl-C of ours.
+#[cfg(windows)]
+const NO_WINDOW: u32 = 0x0800_0000;
 /// Left by Docker and by Podman.
 const CONTAINER_FILES: &[&str] = &["/.dockerenv", "/run/.containerenv"];
 /// What opens links in WSL, whose display says nothing: it is always set.
@@ -147,6 +150,8 @@ async fn took_it(command: Command) -> bool {
     // A Ctrl-C in this terminal is not meant for the browser.
     #[cfg(unix)]
     command.process_group(0);
+    #[cfg(windows)]
+    command.creation_flags(NO_WINDOW);
     let Ok(mut child) = command.spawn() else {
         return false;
     };

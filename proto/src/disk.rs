@@ -20,8 +20,7 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 
 /// A new name survives a power cut only when its folder is on disk.
 pub fn sync_name(path: &Path) -> io::Result<()> {
-    path.parent()
-        .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    path.parent().map_or(Ok(()), ipc::sync_folder)
 }
 
 /// Replaces `path` by a file with these bytes, ours alone: temp file, fsync, rename.

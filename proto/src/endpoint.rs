@@ -17,9 +17,14 @@ pub struct Endpoint {
     pub state: PathBuf,
 }
 
+/// The variable that names the home folder.
+pub const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
 /// The environment that decides, as a parameter.
 pub struct Places<'a> {
     pub var: &'a dyn Fn(&str) -> Option<String>,
+    /// Where sockets are no files: the user's pipe.
+    pub pipe: Option<PathBuf>,
     /// `/run/user/<uid>`, when it is a directory of ours.
     pub user_runtime: Option<PathBuf>,
 }
@@ -32,6 +37,7 @@ impl Endpoint {
             socket,
             &Places {
                 var: &var,
+                pipe: crate::ipc::own_pipe()?,
                 user_runtime: crate::ipc::user_runtime_dir(),
             },
         )
@@ -52,11 +58,14 @@ impl Endpoint {
                 state,
             });
         }
-        let runtime = absolute(places, "XDG_RUNTIME_DIR")
-            .or_else(|| places.user_runtime.clone())
-            .map_or_else(|| state.join("run"), |dir| dir.join("awsso"));
+        let in_folder = || {
+            absolute(places, "XDG_RUNTIME_DIR")
+                .or_else(|| places.user_runtime.clone())
+                .map_or_else(|| state.join("run"), |dir| dir.join("awsso"))
+                .join("awssod.sock")
+        };
         Ok(Self {
-            socket: runtime.join("awssod.sock"),
+            socket: places.pipe.clone().unwrap_or_else(in_folder),
             explicit: false,
             state,
         })
@@ -107,10 +116,12 @@ fn absolute(places: &Places<'_>, name: &str) -> Option<PathBuf> {
 }
 
 fn home(places: &Places<'_>) -> Result<PathBuf, Failure> {
-    absolute(places, "HOME").ok_or_else(|| {
+    absolute(places, HOME).ok_or_else(|| {
         Failure::new(
             Reason::InvalidArgument,
-            "HOME is not set to an absolute path, so there is no place for awsso's state",
+            format!(
+                "{HOME} is not set to an absolute path, so there is no place for awsso's state"
+            ),
         )
     })
 }
@@ -119,9 +130,16 @@ fn state_dir(places: &Places<'_>) -> Result<PathBuf, Failure> {
     if let Some(dir) = absolute(places, "XDG_STATE_HOME") {
         return Ok(dir.join("awsso"));
     }
+    if cfg!(windows)
+        && let Some(dir) = absolute(places, "LOCALAPPDATA")
+    {
+        return Ok(dir.join("awsso"));
+    }
     let home = home(places)?;
     Ok(if cfg!(target_os = "macos") {
         home.join("Library/Application Support/awsso/state")
+    } else if cfg!(windows) {
+        home.join("AppData/Local/awsso")
     } else {
         home.join(".local/state/awsso")
     })
@@ -131,6 +149,7 @@ fn state_dir(places: &Places<'_>) -> Result<PathBuf, Failure> {
 pub fn config_file(var: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Failure> {
     let places = Places {
         var,
+        pipe: None,
         user_runtime: None,
     };
     if let Some(file) = var("AWSSO_CONFIG") {
@@ -139,9 +158,16 @@ pub fn config_file(var: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Fail
     if let Some(dir) = absolute(&places, "XDG_CONFIG_HOME") {
         return Ok(dir.join("awsso/config.toml"));
     }
+    if cfg!(windows)
+        && let Some(dir) = absolute(&places, "APPDATA")
+    {
+        return Ok(dir.join("awsso/config.toml"));
+    }
     let home = home(&places)?;
     Ok(if cfg!(target_os = "macos") {
         home.join("Library/Application Support/awsso/config.toml")
+    } else if cfg!(windows) {
+        home.join("AppData/Roaming/awsso/config.toml")
     } else {
         home.join(".config/awsso/config.toml")
     })
@@ -161,6 +187,7 @@ mod tests {
             None,
             &Places {
                 var: &var,
+                pipe: crate::ipc::own_pipe()?,
                 user_runtime: user_runtime.map(PathBuf::from),
             },
         )

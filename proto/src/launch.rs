@@ -71,7 +71,7 @@ pub(crate) async fn connect_or_start(
         return client.of_our_protocol();
     }
     ipc::private_dir(&endpoint.state)?;
-    let _no_other_start = locked(endpoint.start_lock(), File::lock, "another client").await?;
+    let _no_other_start = locked(endpoint.start_lock(), ipc::lock, "another client").await?;
     if let Some(client) = Client::connect_any_protocol(endpoint, who).await? {
         if !client.is_outdated() {
             return client.of_our_protocol();
@@ -119,7 +119,7 @@ async fn hand_over(endpoint: &Endpoint, client: &Client) -> Result<(), Failure> 
         }
     }
     // It lets go of this one last.
-    locked(endpoint.instance_lock(), File::lock_shared, "the daemon").await?;
+    locked(endpoint.instance_lock(), ipc::lock_shared, "the daemon").await?;
     Ok(())
 }
 
@@ -150,14 +150,13 @@ async fn start(endpoint: &Endpoint) -> Result<(), Failure> {
     if endpoint.explicit {
         command.arg("--socket").arg(&endpoint.socket);
     }
-    let mut child = command
+    command
         .env_clear()
         .envs(environment::listed(environment::FOR_DAEMON))
-        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+        .stderr(Stdio::null());
+    let mut child = ipc::spawn_daemon(&mut command)
         .map_err(|error| cannot_start(format!("{}: {error}", program.display())))?;
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut line = String::new();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, future::pending, time::Duration};
 
 use awsso_proto::{
     Client,
+    ipc::Interrupts,
     v1::{Account, AccountChanges, ListAccountsRequest, ListAccountsResponse, instant},
 };
 use prost_types::Timestamp;
@@ -15,7 +16,6 @@ use crate::{
     context::{self, Context},
     exit::{self, Stop},
     live::Live,
-    os::Interrupts,
     progress::Progress,
     render::{
         self,
@@ -74,7 +74,7 @@ async fn ask(
     let progress = Progress::new("asking AWS for the accounts");
     let listed = tokio::select! {
         listed = progress.over(collect(client, request, &progress, live.as_deref_mut())) => listed,
-        () = interrupted => Err(Stop::Interrupted),
+        _ = interrupted => Err(Stop::Interrupted),
     };
     progress.end();
     if listed.is_err()

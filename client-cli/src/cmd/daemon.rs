@@ -6,6 +6,7 @@ use std::{fs::File, path::PathBuf, time::Duration};
 use awsso_proto::{
     Client, Failure, Reason,
     error::key,
+    ipc,
     v1::{ShutdownRequest, WatchRequest, WatchResponse},
 };
 use serde::Serialize;
@@ -94,7 +95,7 @@ pub(super) async fn stop(context: &Context, verb: &str, force: bool) -> Result<b
             .await
             .map_err(|status| explain_busy(status.into(), verb))?;
         // The daemon lets go of this one last.
-        hold(context.endpoint.instance_lock(), File::lock_shared).await?;
+        hold(context.endpoint.instance_lock(), ipc::lock_shared).await?;
         Ok(true)
     };
     Progress::new("waiting for awssod to end").over(work).await
@@ -112,7 +113,7 @@ fn explain_busy(failure: Failure, verb: &str) -> Failure {
 async fn hold(path: PathBuf, lock: fn(&File) -> std::io::Result<()>) -> Result<File, Failure> {
     let shown = path.display().to_string();
     let locked = tokio::task::spawn_blocking(move || {
-        let file = awsso_proto::ipc::open_lock(&path)?;
+        let file = ipc::open_lock(&path)?;
         lock(&file)?;
         std::io::Result::Ok(file)
     });

@@ -6,6 +6,7 @@ use std::pin::pin;
 use awsso_proto::{
     Client, Failure, Reason,
     browser::Browser,
+    ipc::Interrupts,
     v1::{LoginDone, LoginFlow, LoginPrompt, LoginRequest, LoginResponse, login_response::Event},
 };
 use tonic::Streaming;
@@ -14,7 +15,6 @@ use crate::{
     args::{Flow, LoginArgs},
     context::{self, Context},
     exit::{self, Stop},
-    os::Interrupts,
     progress::Progress,
     render::{self, session::SessionView, time},
     terminal,
@@ -28,7 +28,7 @@ pub async fn run(context: &Context, args: LoginArgs) -> Result<u8, Stop> {
             print(context, &done?)?;
             Ok(exit::OK)
         }
-        () = interrupts.next() => {
+        _ = interrupts.next() => {
             terminal::say("The login goes on in the daemon; awsso login shows its link again");
             Err(Stop::Interrupted)
         }

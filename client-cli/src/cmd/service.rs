@@ -105,7 +105,6 @@ fn places(context: &Context) -> Result<Places, Stop> {
             .filter(|dir| dir.is_absolute()),
         state: context.endpoint.state.clone(),
         socket: context.endpoint.socket.clone(),
-        uid: ipc::own_uid(),
         user: domain.unwrap_or_default() + &user.unwrap_or_default(),
     })
 }
@@ -149,7 +148,7 @@ fn read(service: &Service) -> Result<Vec<Option<Vec<u8>>>, Failure> {
 async fn make_room(context: &Context) -> Result<(), Stop> {
     daemon::stop(context, "stop", false).await?;
     // The manager is to find a folder that clients trust.
-    if let Some(dir) = context.endpoint.socket.parent() {
+    if let Some(dir) = ipc::folder_of(&context.endpoint.socket) {
         ipc::private_dir(dir)?;
     }
     Ok(())

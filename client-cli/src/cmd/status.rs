@@ -5,6 +5,7 @@ use std::{convert::Infallible, time::Duration};
 
 use awsso_proto::{
     Client, Failure, Reason,
+    ipc::Interrupts,
     v1::{GetSessionRequest, GetSessionResponse, HelloResponse, WatchSessionRequest},
 };
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use crate::{
     context::{self, Context},
     exit::{self, Stop},
     live::Live,
-    os::Interrupts,
     render::{self, session::StatusView},
     terminal,
 };
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: StatusArgs) -> Result<u8, Stop> {
         let mut interrupts = Interrupts::new()?;
         return tokio::select! {
             ended = watch(context, format) => match ended? {},
-            () = interrupts.next() => Err(Stop::Interrupted),
+            _ = interrupts.next() => Err(Stop::Interrupted),
         };
     }
     let client = context.connect().await?;

@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use awsso_proto::{
     Client, Failure,
+    ipc::Interrupts,
     v1::{CancelJobRequest, Job, StartJobRequest},
 };
 
@@ -13,7 +14,6 @@ use crate::{
     args::{PlacesArgs, RunArgs, RunFormat},
     context::Context,
     exit::{self, Stop},
-    os::Interrupts,
     pick,
     progress::Progress,
     render::{self, jobs::Detached},
@@ -104,7 +104,7 @@ async fn begin(
     let mut jobs = client.jobs();
     tokio::select! {
         reply = progress.over(jobs.start(request)) => Ok(reply?.into_inner().job.unwrap_or_default()),
-        () = interrupts.next() => Err(Stop::Interrupted),
+        _ = interrupts.next() => Err(Stop::Interrupted),
     }
 }
 
@@ -120,7 +120,7 @@ async fn follow_or_cancel(
     let mut work = pin!(follow::to_its_end(context, client, id, sink));
     tokio::select! {
         ended = &mut work => return ended.map(|()| false),
-        () = interrupts.next() => {}
+        _ = interrupts.next() => {}
     }
     terminal::say("Cancelling (Ctrl-C again: leave it to the daemon)");
     let cancel = async {
@@ -130,7 +130,7 @@ async fn follow_or_cancel(
     };
     tokio::select! {
         ((), ended) = async { tokio::join!(cancel, work) } => ended.map(|()| true),
-        () = interrupts.next() => {
+        _ = interrupts.next() => {
             terminal::say(format_args!("To see how it ends: awsso jobs watch {id}"));
             Err(Stop::Interrupted)
         }

@@ -6,14 +6,14 @@ use super::{Places, Service, Step, Unit, step, xml};
 const LABEL: &str = "awsso.awssod";
 const AGENT: &str = include_str!("../../../packaging/launchd/awsso.awssod.plist");
 
-pub fn service(places: &Places) -> Service {
+pub fn service(places: &Places, uid: u32) -> Service {
     let path = places
         .home
         .join(format!("Library/LaunchAgents/{LABEL}.plist"));
     let text = AGENT
         .replace("@AWSSOD@", &xml(places.awssod.display()))
         .replace("@SOCKET@", &xml(places.socket.display()));
-    let session = format!("gui/{}", places.uid);
+    let session = format!("gui/{uid}");
     let agent = format!("{session}/{LABEL}");
     let bootout = step(&["launchctl", "bootout", &agent]);
     Service {

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     Systemd,
-    Launchd,
+    /// With the number that launchd knows the person by.
+    Launchd {
+        uid: u32,
+    },
     TaskScheduler,
 }
 
@@ -25,7 +28,6 @@ pub struct Places {
     pub config: Option<PathBuf>,
     pub state: PathBuf,
     pub socket: PathBuf,
-    pub uid: u32,
     pub user: String,
 }
 
@@ -67,7 +69,7 @@ impl Manager {
     pub fn service(self, places: &Places) -> Service {
         match self {
             Self::Systemd => systemd::service(places, systemd::PACKAGED.map(Path::new)),
-            Self::Launchd => launchd::service(places),
+            Self::Launchd { uid } => launchd::service(places, uid),
             Self::TaskScheduler => task_scheduler::service(places),
         }
     }
@@ -107,7 +109,6 @@ mod tests {
             config: None,
             state: "/home/me/.local/state/awsso".into(),
             socket: "/home/me/run/awssod.sock".into(),
-            uid: 7,
             user: r"OFFICE\me".into(),
         }
     }
@@ -124,7 +125,11 @@ mod tests {
 
     #[test]
     fn every_unit_names_this_installation_and_nothing_is_left_to_fill_in() {
-        for manager in [Manager::Systemd, Manager::Launchd, Manager::TaskScheduler] {
+        for manager in [
+            Manager::Systemd,
+            Manager::Launchd { uid: 7 },
+            Manager::TaskScheduler,
+        ] {
             let service = manager.service(&places());
             let all: String = service.units.iter().map(text).collect();
             assert!(all.contains("/awssod"), "{all}");
@@ -138,7 +143,7 @@ mod tests {
 
     #[test]
     fn xml_cannot_be_left_by_a_path() {
-        let service = Manager::Launchd.service(&places());
+        let service = Manager::Launchd { uid: 7 }.service(&places());
         let text = text(&service.units[0]);
         assert!(
             text.contains("<string>/opt/a &amp; b/awssod</string>"),

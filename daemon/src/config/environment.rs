@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use awsso_proto::{Failure, Reason, endpoint::config_file, environment::is_listed};
+use awsso_proto::{
+    Failure, Reason,
+    endpoint::{HOME, config_file},
+    environment::{is_listed, listed},
+};
 
 /// Read once, at the start.
 #[derive(Debug, Clone, Default)]
@@ -17,12 +21,13 @@ pub struct Environment {
 
 /// What the daemon reads, and nothing else: names, and prefixes that end in `*`.
 const READ: &[&str] = &[
-    "HOME",
+    HOME,
     "USER",
     "LOGNAME",
     "USERNAME",
     "AWSSO_CONFIG",
     "XDG_CONFIG_HOME",
+    "APPDATA",
     "AWS_CONFIG_FILE",
     "AWS_ENDPOINT_URL*",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -43,9 +48,7 @@ const FOR_CHILDREN: &[&str] = &[
 
 impl Environment {
     pub fn from_process() -> Result<Self, Failure> {
-        Self::new(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::new(listed(READ))
     }
 
     pub fn new(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Failure> {
@@ -57,9 +60,10 @@ impl Environment {
             check_endpoint(name, url)?;
         }
         let var = |name: &str| vars.get(name).cloned();
-        let home = PathBuf::from(
-            var("HOME").ok_or_else(|| Failure::new(Reason::InvalidArgument, "HOME is not set"))?,
-        );
+        let home =
+            PathBuf::from(var(HOME).ok_or_else(|| {
+                Failure::new(Reason::InvalidArgument, format!("{HOME} is not set"))
+            })?);
         Ok(Self {
             config_file: config_file(&var)?,
             aws_config_file: var("AWS_CONFIG_FILE")

@@ -17,7 +17,7 @@ use std::{
     time::SystemTime,
 };
 
-use awsso_proto::{Endpoint, Failure};
+use awsso_proto::{Endpoint, Failure, ipc};
 
 pub use aws_cache::{CacheEntry, cache_entries};
 pub use aws_file::{AwsFile, Section};
@@ -106,7 +106,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((
         meta.modified().ok()?,
         meta.len(),
-        crate::os::others_can_write(&meta),
+        ipc::others_can_write(path).unwrap_or(true),
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use awsso_proto::{Failure, Reason, v1};
+use awsso_proto::{Failure, Reason, ipc, v1};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -174,10 +174,11 @@ impl Settings {
                 format!("{}: {what}", path.display()),
             )
         })?;
-        if std::fs::metadata(path).is_ok_and(|file| crate::os::others_can_write(&file)) {
+        if ipc::others_can_write(path).unwrap_or(true) {
             settings.policy.error = Some(format!(
-                "{} can be written by other users; run: chmod go-w {0}",
-                path.display()
+                "{} can be written by other users; run: {}",
+                path.display(),
+                ipc::write_protecting_command(path)
             ));
         }
         Ok(settings)

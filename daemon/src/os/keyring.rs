@@ -27,8 +27,10 @@ pub type Key = Zeroizing<[u8; KEY_BYTES]>;
 /// Why there is no key, as `awsso status` says it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Unavailable {
+    #[cfg(all(unix, not(target_os = "macos")))]
     #[error("there is no keyring on this machine: {0}")]
     Absent(String),
+    #[cfg(all(unix, not(target_os = "macos")))]
     #[error("the keyring is locked")]
     Locked,
     #[error("the keyring cannot be used: {0}")]

@@ -49,9 +49,19 @@ pub fn keep_in_memory(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-#[cfg(not(unix))]
-pub fn keep_in_memory(_: &[u8]) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+#[cfg(windows)]
+#[expect(
+    unsafe_code,
+    reason = "a system call that leaves the bytes as they are"
+)]
+pub fn keep_in_memory(bytes: &[u8]) -> io::Result<()> {
+    use windows_sys::Win32::System::Memory::VirtualLock;
+    // SAFETY: the range is that of a live slice; nothing is read, written or moved.
+    let kept = unsafe { VirtualLock(bytes.as_ptr().cast(), bytes.len()) };
+    if kept == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// The opposite, before such pages are given back: what comes to lie there is no secret.
@@ -67,5 +77,15 @@ pub fn let_swap(bytes: &[u8]) {
     }
 }
 
-#[cfg(not(unix))]
-pub fn let_swap(_: &[u8]) {}
+#[cfg(windows)]
+#[expect(
+    unsafe_code,
+    reason = "a system call that leaves the bytes as they are"
+)]
+pub fn let_swap(bytes: &[u8]) {
+    use windows_sys::Win32::System::Memory::VirtualUnlock;
+    // SAFETY: the range is that of a live slice; nothing is read, written or moved. It fails where nothing was locked.
+    unsafe {
+        VirtualUnlock(bytes.as_ptr().cast(), bytes.len());
+    }
+}

@@ -2,12 +2,36 @@
 //! it has listened so far, and what it wants to hear. systemd hands both over
 //! (`sd_listen_fds(3)`, `sd_notify(3)`), launchd a socket by its name.
 
-use awsso_proto::{Failure, Reason, ipc};
+#[cfg(unix)]
+use awsso_proto::Reason;
+use awsso_proto::{Failure, ipc};
 
 #[cfg(unix)]
 pub use unix::Supervisor;
 
+/// The Task Scheduler hands nothing over, and hears nothing but the end.
+#[cfg(windows)]
+#[derive(Debug, Clone, Default)]
+pub struct Supervisor;
+
+#[cfg(windows)]
+impl Supervisor {
+    pub fn take() -> (Self, Result<Option<ipc::Bound>, Failure>) {
+        (Self, Ok(None))
+    }
+
+    #[expect(clippy::unused_self, reason = "elsewhere somebody hears it")]
+    pub fn ready(&self) {}
+
+    #[expect(clippy::unused_self, reason = "elsewhere somebody hears it")]
+    pub fn stopping(&self) {}
+
+    #[expect(clippy::unused_self, reason = "elsewhere somebody hears it")]
+    pub fn failed(&self, _: &Failure) {}
+}
+
 /// Descriptors that cannot be used.
+#[cfg(unix)]
 fn unusable(why: impl std::fmt::Display) -> Failure {
     Failure::new(
         Reason::InvalidArgument,

@@ -6,7 +6,7 @@ use std::{
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::{
-    process::Command,
+    process::{Child, Command},
     signal::unix::{SignalKind, signal},
 };
 
@@ -29,39 +29,6 @@ pub fn harden() -> Vec<String> {
         warnings.push(format!("the process stays dumpable: {error}"));
     }
     warnings
-}
-
-/// Which program a process runs, where the system tells that.
-pub fn program_of(pid: u32) -> Option<String> {
-    #[cfg(target_os = "linux")]
-    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-    #[cfg(not(target_os = "linux"))]
-    let program: Option<std::path::PathBuf> = {
-        let _ = pid;
-        None
-    };
-    program.map(|path| path.to_string_lossy().into_owned())
-}
-
-/// Whether a process runs this very file. By the file, not by its name: in a mount
-/// namespace of its own a process gives any file any name. No, where the system
-/// does not tell.
-pub fn runs(pid: u32, program: &std::path::Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let file = |path: &std::path::Path| {
-            let file = std::fs::metadata(path).ok()?;
-            Some((file.dev(), file.ino()))
-        };
-        let running = file(format!("/proc/{pid}/exe").as_ref());
-        running.is_some() && running == file(program)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (pid, program);
-        false
-    }
 }
 
 /// From here on this process opens no file and is ended when it takes more
@@ -112,16 +79,6 @@ pub fn release_stdio() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns when the system or a person asks the daemon to end.
-pub async fn stop_signal() -> io::Result<&'static str> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-    })
-}
-
 /// `SIGUSR1`: a person or the system asks for every secret to go. From here on
 /// the signal ends nothing.
 pub struct LockSignal(tokio::signal::unix::Signal);
@@ -136,18 +93,38 @@ impl LockSignal {
     }
 }
 
-/// The child leads a process group of its own, so that all of it can be ended.
-pub fn own_group(command: &mut Command) {
-    command.process_group(0);
-}
+/// A child and all that it starts.
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
 
-/// Asks the group to end, or ends it.
-pub fn signal_group(leader: u32, kill: bool) {
-    let signal = if kill { Signal::KILL } else { Signal::TERM };
-    if let Some(pid) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(pid, signal); // it may have ended by itself
+impl Group {
+    /// The child leads a process group of its own, so that all of it can be ended.
+    pub fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+        let child = command.process_group(0).spawn()?;
+        let leader = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Ok((child, Self(leader.and_then(Pid::from_raw))))
+    }
+
+    /// Asks all of it to end; `false` where nobody can be asked.
+    pub fn ask_to_end(&self) -> bool {
+        self.send(Signal::TERM);
+        true
+    }
+
+    /// Ends all of it.
+    pub fn end(&self) {
+        self.send(Signal::KILL);
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(leader) = self.0 {
+            let _ = rustix::process::kill_process_group(leader, signal); // it may have ended by itself
+        }
     }
 }
+
+/// No child has a window here.
+pub fn without_window(_: &mut Command) {}
 
 /// A shell's view of an end: the code, or 128 + the signal's number.
 pub fn exit_code(status: ExitStatus) -> i32 {
@@ -161,6 +138,11 @@ pub fn exit_code(status: ExitStatus) -> i32 {
 pub fn ran_out_of_time(status: ExitStatus) -> bool {
     let ends = [Signal::XCPU, Signal::KILL].map(Signal::as_raw);
     status.signal().is_some_and(|signal| ends.contains(&signal))
+}
+
+/// It did not end by itself.
+pub fn was_ended(status: ExitStatus) -> bool {
+    status.code().is_none()
 }
 
 /// Whether a file can be run by us.
@@ -184,63 +166,4 @@ pub fn create_private_dir(dir: &std::path::Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-}
-
-/// Group or others may write this file.
-pub fn others_can_write(file: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    file.mode() & 0o022 != 0
-}
-
-/// A process, told apart from a later one with the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    pub pid: u32,
-    started: u64,
-}
-
-/// The process, who started it, who started that, up to the first of the system.
-/// Empty where the system does not tell.
-pub fn lineage(pid: u32) -> Vec<Process> {
-    let mut lineage: Vec<Process> = Vec::new();
-    let mut next = pid;
-    while next > 1
-        && lineage.len() < LONGEST_LINEAGE
-        && let Some((process, parent)) = look_up(next)
-    {
-        lineage.push(process);
-        next = parent;
-    }
-    lineage
-}
-
-/// What a process is called: at most the first 15 bytes of its program's name.
-/// Readable also of programs with capabilities, whose file is not.
-pub fn name_of(pid: u32) -> Option<String> {
-    #[cfg(target_os = "linux")]
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    #[cfg(not(target_os = "linux"))]
-    let name: Option<String> = {
-        let _ = pid;
-        None
-    };
-    name.map(|name| name.trim_end().to_owned())
-}
-
-/// Deeper than any shell in a terminal in a desktop.
-const LONGEST_LINEAGE: usize = 256;
-
-/// proc(5), `/proc/PID/stat`: the name, in parentheses, may hold anything.
-#[cfg(target_os = "linux")]
-fn look_up(pid: u32) -> Option<(Process, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some((Process { pid, started }, parent))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn look_up(_: u32) -> Option<(Process, u32)> {
-    None
 }

@@ -69,6 +69,16 @@ const START_EVERYTHING: &[&str] = &[
     "sshd",
     "sshd-session",
     "login",
+    // Windows: names are in small letters there.
+    "services",
+    "svchost",
+    "winlogon",
+    "userinit",
+    "explorer",
+    "sihost",
+    "windowsterminal",
+    "openconsole",
+    "conhost",
 ];
 
 /// What the system keeps of a name.

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use awsso_proto::{
     Failure, Reason,
+    endpoint::HOME,
     error::key,
     v1::{ClientKind, start_job_request::Work},
 };
@@ -137,8 +138,8 @@ pub fn action_of(work: &Work, rules: &Rules, own: &Environment) -> Result<Action
     let directory = Path::new(&work.working_directory);
     let mut action = aws_cli::action(words, rules.agent_folder.as_ref(), directory);
     if action.objection.is_none() {
-        let home = work.environment.get("HOME").map(String::as_str);
-        let home = PathBuf::from(home.or_else(|| own.get("HOME")).unwrap_or("/"));
+        let home = work.environment.get(HOME).map(String::as_str);
+        let home = PathBuf::from(home.or_else(|| own.get(HOME)).unwrap_or("/"));
         action.objection = aliases::objection(&aws_cli::named(words), &home).map(Objection);
     }
     Ok(action)

@@ -188,7 +188,9 @@ impl Vault {
 /// Runs this program once more, only to ask the keyring; dropped, it is ended.
 async fn in_a_child(account: Arc<str>) -> Result<Key, String> {
     let program = os::own_program().map_err(|error| error.to_string())?;
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    os::without_window(&mut command);
+    let output = command
         .args([ASK_KEYRING, &account])
         .stdin(Stdio::null())
         .stderr(Stdio::null())

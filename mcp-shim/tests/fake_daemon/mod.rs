@@ -138,7 +138,7 @@ impl FakeDaemon {
     }
 }
 
-async fn serve(listener: ipc::Listener, script: Script, connections: Connections) {
+async fn serve(mut listener: ipc::Listener, script: Script, connections: Connections) {
     loop {
         let conn = listener.accept().await.unwrap();
         let script = script.clone();

@@ -1,30 +1,35 @@
 //! The connection between a client and the daemon, and what it guarantees:
 //!
 //! * the socket lives in a folder that is ours alone (`0700`), which is created
-//!   and then *verified*: owner, mode, no symbolic link;
-//! * whoever connects is the same user: the kernel says so, on accept;
+//!   and then *verified*: owner, mode, no symbolic link; on Windows it is a pipe
+//!   that only its user may open;
+//! * whoever is at the other end is the same user: the system says so;
 //! * a socket that a live daemon answers on is never taken over: binding is the
 //!   business of whoever holds the instance lock.
 //!
-//! Everything that differs between platforms is in here and nowhere else.
+//! And what else differs between platforms for all three programs: files for one
+//! user alone, locks, how a daemon is started, what asks a process to end.
 
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
 
-use interprocess::local_socket::tokio::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;
 
-/// Who is at the other end, as the kernel says.
+/// The process at the other end, as the system says. Its user is ours: there is
+/// no connection with anybody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    pub uid: u32,
     pub pid: Option<u32>,
 }
 
@@ -36,7 +41,6 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Known on the accepting side.
     pub fn peer(&self) -> Option<Peer> {
         self.peer
     }

@@ -1,7 +1,7 @@
 //! Unix: a socket file in a private folder, and the peer's credentials.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io,
     os::{
         fd::OwnedFd,
@@ -16,7 +16,7 @@ use std::{
 use interprocess::{
     local_socket::{
         GenericFilePath, ListenerOptions, ToFsName as _,
-        tokio::{Listener as Inner, Stream},
+        tokio::Listener as Inner,
         traits::{
             StreamCommon as _,
             tokio::{Listener as _, Stream as _},
@@ -24,6 +24,12 @@ use interprocess::{
     },
     os::unix::uds_local_socket::tokio::Listener as UnixInner,
 };
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+pub(super) use interprocess::local_socket::tokio::Stream;
 
 use super::{Conn, Peer};
 use crate::error::{Failure, Reason};
@@ -74,6 +80,26 @@ pub fn user_runtime_dir() -> Option<PathBuf> {
     (meta.is_dir() && meta.uid() == own_uid()).then_some(dir)
 }
 
+/// Sockets are files here.
+pub fn own_pipe() -> Result<Option<PathBuf>, Failure> {
+    Ok(None)
+}
+
+/// The folder that a socket's safety rests on.
+pub fn folder_of(socket: &Path) -> Option<&Path> {
+    socket.parent()
+}
+
+/// Makes room where nobody answered, which is how a killed daemon leaves it.
+pub fn remove_stale(socket: &Path, _: io::Error) -> io::Result<()> {
+    std::fs::remove_file(socket)
+}
+
+/// Takes our own socket away, so that nobody finds it any more.
+pub fn remove(socket: &Path) -> io::Result<()> {
+    std::fs::remove_file(socket)
+}
+
 pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -92,7 +118,6 @@ fn same_user(stream: &Stream) -> io::Result<Peer> {
     let creds = stream.peer_creds()?;
     match creds.euid() {
         Some(uid) if uid == own_uid() => Ok(Peer {
-            uid,
             pid: creds.pid().and_then(|pid| u32::try_from(pid).ok()),
         }),
         uid => Err(io::Error::new(
@@ -121,7 +146,7 @@ impl Listener {
     ///
     /// # Errors
     /// `PermissionDenied` names the uid of a foreign peer; the listener stays usable.
-    pub async fn accept(&self) -> io::Result<Conn> {
+    pub async fn accept(&mut self) -> io::Result<Conn> {
         let stream = self.0.accept().await?;
         let peer = Some(same_user(&stream)?);
         Ok(Conn { stream, peer })
@@ -173,9 +198,32 @@ pub fn check_private_dir(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What group and others may do with a file: the last six bits of its mode.
-pub fn others_may(path: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(path)?.mode() & 0o077)
+/// Whether group or others may do anything with a file.
+pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.mode() & 0o077 != 0)
+}
+
+/// Whether group or others may write a file.
+pub fn others_can_write(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.mode() & 0o022 != 0)
+}
+
+/// A file of ours, not a link to one, which nobody else can open.
+pub fn is_private_file(path: &Path) -> io::Result<bool> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let for_others = meta.mode() & 0o077;
+    Ok(meta.is_file() && meta.uid() == own_uid() && for_others == 0)
+}
+
+/// The command that closes a file or a folder to others.
+pub fn closing_command(path: &Path) -> String {
+    let mode = if path.is_dir() { "700" } else { "600" };
+    format!("chmod {mode} {}", path.display())
+}
+
+/// The command that leaves a file readable, and writable for its owner alone.
+pub fn write_protecting_command(path: &Path) -> String {
+    format!("chmod go-w {}", path.display())
 }
 
 /// How a file is opened that, if it is made, is for its owner only.
@@ -193,6 +241,53 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
         .read(true)
         .write(true)
         .open(path)
+}
+
+/// Waits for a lock that no other process shares.
+pub fn lock(file: &File) -> io::Result<()> {
+    file.lock()
+}
+
+/// Waits for a lock that others may share.
+pub fn lock_shared(file: &File) -> io::Result<()> {
+    file.lock_shared()
+}
+
+pub fn try_lock(file: &File) -> Result<(), TryLockError> {
+    file.try_lock()
+}
+
+/// Puts the names in a folder on disk.
+pub fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Starts a daemon that outlives this process; it leaves our session by itself.
+pub fn spawn_daemon(command: &mut Command) -> io::Result<Child> {
+    command.current_dir("/").spawn()
+}
+
+/// Ctrl-C and SIGTERM. From here on they end nothing by themselves.
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next one, by its name. One that came meanwhile is not lost.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
 }
 
 /// Whether a socket can be bound at this path at all.

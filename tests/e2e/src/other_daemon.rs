@@ -50,7 +50,7 @@ impl OtherDaemon {
         let socket = world.socket();
         let dir = socket.parent().expect("a folder");
         ipc::private_dir(dir).expect("a folder of the person's");
-        let listener = ipc::listen(&socket).expect("nobody else listens");
+        let mut listener = ipc::listen(&socket).expect("nobody else listens");
         Self(tokio::spawn(async move {
             loop {
                 let conn = listener.accept().await.expect("the same user");

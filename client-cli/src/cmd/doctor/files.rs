@@ -11,8 +11,6 @@ use awsso_proto::{Endpoint, endpoint::config_file, ipc};
 use super::{Check, Finding};
 use crate::context;
 
-/// Of what group and others may do, the right to write.
-const WRITE: u32 = 0o022;
 /// Offenders that are named one by one.
 const MANY: usize = 5;
 
@@ -20,10 +18,13 @@ const MANY: usize = 5;
 pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
     let mut checks = Vec::new();
     for socket in endpoint.candidates() {
-        let Some(folder) = socket.parent().filter(|folder| folder.exists()) else {
+        let folder = ipc::folder_of(&socket);
+        if folder.is_some_and(|folder| !folder.exists()) {
             continue;
-        };
-        if let Err(failure) = ipc::check_private_dir(folder) {
+        }
+        if let Some(folder) = folder
+            && let Err(failure) = ipc::check_private_dir(folder)
+        {
             let cure = private(folder);
             checks.push(Check::fail(
                 Finding::SocketFolderUnsafe,
@@ -41,17 +42,14 @@ pub async fn socket(endpoint: &Endpoint) -> Vec<Check> {
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let summary = format!("{shown} is not yours: {error}");
-                let cure = "remove it, or set AWSSO_SOCKET to a path in a folder of your own";
+                let cure = "remove it, or set AWSSO_SOCKET to one of your own";
                 checks.push(Check::fail(Finding::SocketForeign, summary, cure));
             }
             Ok(_) | Err(_) => {}
         }
     }
     if checks.is_empty() {
-        checks.push(Check::ok(
-            Finding::SocketPrivate,
-            "its folder is yours alone",
-        ));
+        checks.push(Check::ok(Finding::SocketPrivate, "it is yours alone"));
     }
     checks
 }
@@ -78,29 +76,31 @@ pub fn modes(state: &Path) -> Vec<Check> {
     let files = of_folder.into_iter().flatten().flat_map(files_in);
     let open: Vec<_> = files
         .chain(credentials)
-        .filter(|file| ipc::others_may(file).is_ok_and(|rights| rights != 0))
+        .filter(|file| ipc::is_open_to_others(file).unwrap_or(false))
         .collect();
     checks.extend(open.iter().take(MANY).map(|file| {
-        let file = file.display();
-        let summary = format!("{file} is open to other users");
-        Check::fail(Finding::FileOpen, summary, format!("chmod 600 {file}"))
+        let summary = format!("{} is open to other users", file.display());
+        Check::fail(Finding::FileOpen, summary, ipc::closing_command(file))
     }));
     if open.len() > MANY {
         let summary = format!("{} more files are open to other users", open.len() - MANY);
         checks.push(Check::fail(
             Finding::MoreFilesOpen,
             summary,
-            "chmod 600, as above",
+            "the same for each of them",
         ));
     }
     let config = config_file(&context::variable).ok();
     if let Some(config) = config
-        && ipc::others_may(&config).is_ok_and(|rights| rights & WRITE != 0)
+        && ipc::others_can_write(&config).unwrap_or(false)
     {
-        let config = config.display();
-        let summary = format!("{config} can be written by other users, so agents are refused");
-        let cure = format!("chmod go-w {config}");
-        checks.push(Check::fail(Finding::ConfigurationWritable, summary, cure));
+        let shown = config.display();
+        let summary = format!("{shown} can be written by other users, so agents are refused");
+        checks.push(Check::fail(
+            Finding::ConfigurationWritable,
+            summary,
+            ipc::write_protecting_command(&config),
+        ));
     }
     if checks.is_empty() {
         checks.push(Check::ok(
@@ -119,7 +119,7 @@ fn files_in(folder: PathBuf) -> Vec<PathBuf> {
 
 fn private(folder: &Path) -> String {
     format!(
-        "if it is yours: chmod 700 {}; else remove it",
-        folder.display()
+        "if it is yours: {}; else remove it",
+        ipc::closing_command(folder)
     )
 }

@@ -15,7 +15,7 @@ use super::{Command, internal};
 use crate::{
     credentials::RoleCredentials,
     jobs::{Job, aws_error::SENTENCE, output::Writer},
-    os,
+    os::{self, Group},
 };
 
 /// Between asking a group to end and ending it.
@@ -64,9 +64,8 @@ impl<'a> Run<'a> {
         deadline: Instant,
         stop_all: &CancellationToken,
     ) -> Result<Ended, Failure> {
-        let mut child = command.spawn(region, credentials)?;
-        let leader = child.id();
-        debug!(job = %self.job.id, pid = leader, "AWS CLI started");
+        let (mut child, group) = command.spawn(region, credentials)?;
+        debug!(job = %self.job.id, pid = child.id(), "AWS CLI started");
         let out = child.stdout.take().expect("stdout is piped");
         let err = child.stderr.take().expect("stderr is piped");
         let job = self.job;
@@ -94,7 +93,7 @@ impl<'a> Run<'a> {
         }
         let ended = ended.expect("the loop ends with it");
         if !matches!(ended, Ended::Exited(_)) {
-            stop(&mut child, leader).await;
+            stop(&mut child, &group).await;
         }
         if pumped.is_none() {
             pumped = tokio::time::timeout(LAST_WORDS, &mut pumps).await.ok();
@@ -104,11 +103,7 @@ impl<'a> Run<'a> {
                 result.map_err(|error| internal("the output cannot be stored", &error))?;
             }
             // A grandchild still holds the pipe: what it prints belongs to nobody.
-            None => {
-                if let Some(leader) = leader {
-                    os::signal_group(leader, true);
-                }
-            }
+            None => group.end(),
         }
         Ok(ended)
     }
@@ -125,14 +120,12 @@ impl<'a> Run<'a> {
     }
 }
 
-async fn stop(child: &mut Child, leader: Option<u32>) {
-    let Some(leader) = leader else { return };
-    os::signal_group(leader, false);
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        warn!(pid = leader, "the AWS CLI did not end when asked");
+async fn stop(child: &mut Child, group: &Group) {
+    if group.ask_to_end() && tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        warn!(pid = child.id(), "the AWS CLI did not end when asked");
     }
     // The rest of the group, too.
-    os::signal_group(leader, true);
+    group.end();
     let _ = child.wait().await; // it is gone, or was reaped before
 }
 

@@ -11,13 +11,19 @@ use std::{
 
 use awsso_proto::{
     Failure, Reason,
+    endpoint::HOME,
     environment::{FOR_AWS_CLI, is_listed},
     error::key,
     v1::AwsCliWork,
 };
 use tokio::process::Child;
 
-use crate::{config::Environment, credentials::RoleCredentials, jobs::words, os};
+use crate::{
+    config::Environment,
+    credentials::RoleCredentials,
+    jobs::words,
+    os::{self, Group},
+};
 
 /// For a client that has no PATH at all.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -54,10 +60,7 @@ impl Command {
         let path = environment.get(&OsString::from("PATH"));
         let program = find_program(path.map(OsString::as_os_str), &directory)?;
         // The AWS CLI and its Python look for themselves there.
-        for (name, fallback) in [
-            ("HOME", own.get("HOME").unwrap_or("/")),
-            ("PATH", DEFAULT_PATH),
-        ] {
+        for (name, fallback) in [(HOME, own.get(HOME).unwrap_or("/")), ("PATH", DEFAULT_PATH)] {
             environment
                 .entry(name.into())
                 .or_insert_with(|| fallback.into());
@@ -79,7 +82,7 @@ impl Command {
         &self,
         region: &str,
         credentials: &RoleCredentials,
-    ) -> Result<Child, Failure> {
+    ) -> Result<(Child, Group), Failure> {
         let keys = credentials.open();
         let mut command = tokio::process::Command::new(&self.program);
         command
@@ -96,8 +99,7 @@ impl Command {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        os::own_group(&mut command);
-        command.spawn().map_err(|error| spawn_failure(self, &error))
+        Group::spawn(&mut command).map_err(|error| spawn_failure(self, &error))
     }
 }
 

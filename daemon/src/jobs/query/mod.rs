@@ -123,7 +123,9 @@ async fn in_a_child(
     };
     let question = serde_json::to_string(&Question { what, length });
     let question = question.expect("texts and numbers are JSON");
-    let mut child = Command::new(os::own_program().map_err(failed)?)
+    let mut command = Command::new(os::own_program().map_err(failed)?);
+    os::without_window(&mut command);
+    let mut child = command
         .args([ANSWER_QUERY, &question])
         .env_clear()
         .stdin(stdin.unwrap_or_else(Stdio::null))
@@ -152,7 +154,7 @@ async fn in_a_child(
         }),
         status if status.code() == Some(child::REFUSED) => Err(wrong(words.trim_end())),
         status if os::ran_out_of_time(status) => Err(took_too_long()),
-        status if status.code().is_none() => Err(wrong(format_args!(
+        status if os::was_ended(status) => Err(wrong(format_args!(
             "it needs more than {} MiB of memory",
             MEMORY_LIMIT >> 20
         ))),
