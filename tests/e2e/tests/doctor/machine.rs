@@ -92,7 +92,7 @@ async fn of_many_open_files_the_first_are_named_and_the_others_counted() {
         set_mode(&cache.join(format!("{number}.json")), 0o644);
     }
     let checks = doctor(&world).await;
-    let line = ("more-files-open", "fail", "3 more files", "as above");
+    let line = ("more-files-open", "fail", "3 more files", "the same");
     checks.have(line);
     checks.have(("file-open", "fail", ".json is open to other users", ""));
     let named = |check: &&&Value| check["finding"] == "file-open";
