@@ -37,8 +37,8 @@ const RUSH: usize = 100;
 /// Listing the roles that would work must not hold up the error for long.
 const EXPLAIN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Whose credentials, in a form that is no block of its own: thousands are held. 128 bits,
-/// keyed for this process.
+/// Whose credentials, in a form that is no block of its own: thousands are held. Hashes,
+/// keyed for this process; 128 bits of the role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RoleKey {
     session: u64,
@@ -50,10 +50,9 @@ struct RoleKeys([RandomState; 2]);
 
 impl RoleKeys {
     fn of(&self, session: &Session, role: &Role) -> RoleKey {
-        let whole = (session.name(), role);
         RoleKey {
             session: self.of_session(session.name()),
-            role: [self.0[0].hash_one(whole), self.0[1].hash_one(whole)],
+            role: [self.0[0].hash_one(role), self.0[1].hash_one(role)],
         }
     }
 

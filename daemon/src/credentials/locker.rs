@@ -141,9 +141,8 @@ impl Kept {
     /// A copy to be used and dropped.
     pub fn read(&self) -> Zeroizing<String> {
         let mut pages = self.locker.lock();
-        let text = Zeroizing::new(self.entry(&mut pages).1.to_vec());
-        drop(pages);
-        let text = str::from_utf8(&text).expect("it was text");
+        let (_, text) = self.entry(&mut pages);
+        let text = str::from_utf8(text).expect("it was text");
         Zeroizing::new(text.to_owned())
     }
 

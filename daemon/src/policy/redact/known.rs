@@ -11,7 +11,10 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -69,7 +72,7 @@ struct Held {
 /// By how many the secrets are held; until when they stay after that.
 struct Life {
     until: SystemTime,
-    holders: u32,
+    holders: AtomicU32,
     /// What their windows are marked with. The last one is shared by all that come
     /// when the others are in use.
     number: u16,
@@ -130,9 +133,9 @@ impl Index {
 impl Clone for Known {
     fn clone(&self) -> Self {
         let held = &self.index.0.held;
-        let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(life) = held.secrets.get_mut(&self.secrets) {
-            life.holders += 1;
+        let held = held.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(life) = held.secrets.get(&self.secrets) {
+            life.holders.fetch_add(1, Ordering::Relaxed);
         }
         drop(held);
         Self {
@@ -143,15 +146,36 @@ impl Clone for Known {
 }
 
 impl Drop for Known {
+    /// Keys are handed out all the time, while texts are looked at: only the last to go
+    /// keeps others out.
     fn drop(&mut self) {
         let shared = &self.index.0;
-        let until = shared.clock.now() + LINGER;
         let held = &shared.held;
+        let others = {
+            let held = held.read().unwrap_or_else(PoisonError::into_inner);
+            let life = held.secrets.get(&self.secrets);
+            life.is_some_and(Life::one_of_many_goes)
+        };
+        if others {
+            return;
+        }
+        let until = shared.clock.now() + LINGER;
         let mut held = held.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(life) = held.secrets.get_mut(&self.secrets) {
-            life.holders -= 1;
+            *life.holders.get_mut() -= 1;
             life.until = life.until.max(until);
         }
+    }
+}
+
+impl Life {
+    /// `false`: it is the last one, and stays.
+    fn one_of_many_goes(&self) -> bool {
+        let less = |holders: u32| (holders > 1).then(|| holders - 1);
+        let went = self
+            .holders
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        went.is_ok()
     }
 }
 
@@ -169,14 +193,14 @@ impl Held {
             self.tidy(now);
         }
         if let Some(life) = self.secrets.get_mut(&id) {
-            life.holders += 1;
+            *life.holders.get_mut() += 1;
             life.until = life.until.max(until);
             return;
         }
         let number = self.number();
         let life = Life {
             until,
-            holders: 1,
+            holders: AtomicU32::new(1),
             number,
         };
         self.secrets.insert(id, life);
@@ -213,7 +237,7 @@ impl Held {
     fn tidy(&mut self, now: SystemTime) {
         self.tidied_at = now;
         self.secrets
-            .retain(|_, life| life.holders > 0 || now < life.until);
+            .retain(|_, life| *life.holders.get_mut() > 0 || now < life.until);
         let numbers = self.secrets.values().map(|life| life.number);
         let used: HashSet<u16> = numbers.collect();
         self.windows
