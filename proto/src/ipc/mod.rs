@@ -11,11 +11,16 @@
 //! user alone, locks, how a daemon is started, what asks a process to end.
 
 use std::{
+    fs::File,
+    io,
+    path::Path,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::{Failure, Reason};
 
 #[cfg(unix)]
 mod unix;
@@ -31,6 +36,23 @@ pub use windows::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     pub pid: Option<u32>,
+}
+
+/// Opens a lock file, ours alone; what it holds stays.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    private_file()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+}
+
+fn problem(dir: &Path, what: &str) -> Failure {
+    Failure::new(
+        Reason::InvalidArgument,
+        format!("the folder {} {what}", dir.display()),
+    )
 }
 
 /// One connection.

@@ -31,7 +31,7 @@ use tokio::{
 
 pub(super) use interprocess::local_socket::tokio::Stream;
 
-use super::{Conn, Peer};
+use super::{Conn, Peer, problem};
 use crate::error::{Failure, Reason};
 
 /// `sun_path` of the smallest platform (macOS) with its terminating zero.
@@ -164,13 +164,6 @@ pub fn private_dir(dir: &Path) -> Result<(), Failure> {
     check_private_dir(dir)
 }
 
-fn problem(dir: &Path, what: &str) -> Failure {
-    Failure::new(
-        Reason::InvalidArgument,
-        format!("the folder {} {what}", dir.display()),
-    )
-}
-
 /// Whether a folder is ours alone.
 pub fn check_private_dir(dir: &Path) -> Result<(), Failure> {
     let problem = |what: String| problem(dir, &what);
@@ -231,16 +224,6 @@ pub fn private_file() -> OpenOptions {
     let mut options = File::options();
     options.mode(0o600);
     options
-}
-
-/// Opens a lock file, ours alone; what it holds stays.
-pub fn open_lock(path: &Path) -> io::Result<File> {
-    private_file()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
 }
 
 /// Waits for a lock that no other process shares.

@@ -16,8 +16,11 @@ use windows_sys::Win32::{
     System::IO::OVERLAPPED,
 };
 
-use super::security::{Descriptor, READ, WRITE, create_with, own_sid};
-use crate::error::{Failure, Reason};
+use super::{
+    super::problem,
+    security::{Descriptor, READ, WRITE, create_with, own_sid},
+};
+use crate::error::Failure;
 
 /// Creates the folder (and its parents) for us alone, then verifies it: another
 /// user may have been there first.
@@ -41,13 +44,6 @@ fn create(dir: &Path) -> io::Result<()> {
         }
         made => made,
     }
-}
-
-fn problem(dir: &Path, what: &str) -> Failure {
-    Failure::new(
-        Reason::InvalidArgument,
-        format!("the folder {} {what}", dir.display()),
-    )
 }
 
 /// Whether a folder is ours alone.
@@ -113,16 +109,6 @@ pub fn write_protecting_command(path: &Path) -> String {
 /// How a file is opened that, if it is made, is for its owner only: as its folder is.
 pub fn private_file() -> OpenOptions {
     File::options()
-}
-
-/// Opens a lock file, ours alone; what it holds stays.
-pub fn open_lock(path: &Path) -> io::Result<File> {
-    private_file()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
 }
 
 /// Waits for a lock that no other process shares.
