@@ -1,22 +1,59 @@
-//! Links GCC's unwinder into the program where it would be a shared library: loading that is an eighth of the time
-//! of a whole `awsso credential-process`, and the system needs no libgcc package.
+//! Links the C library and GCC's unwinder into the program where it would load them: to find, map and relocate them is a
+//! third of the time of a whole `awsso credential-process`. Where the system has them only shared, they stay that.
 
-use std::{env, path::Path, process::Command};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-fn main() {
+/// What the linker is asked for, and what it is to find.
+const LIBRARIES: [(&str, &str); 7] = [
+    ("libc.so", "libc.a"),
+    ("libdl.so", "libdl.a"),
+    ("libgcc_s.so", "libgcc_eh.a"),
+    ("libm.so", "libm.a"),
+    ("libpthread.so", "libpthread.a"),
+    ("librt.so", "librt.a"),
+    ("libutil.so", "libutil.a"),
+];
+
+/// What a program begins with that relocates itself.
+const START: &str = "rcrt1.o";
+
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|is| is == value);
     let gnu = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
     let cross = env::var("HOST") != env::var("TARGET");
-    if gnu && !cross && has_static_unwinder() {
-        println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let asked_for = features.split(',').any(|feature| feature == "crt-static");
+    if !gnu || cross || asked_for || find(START).is_none() {
+        return Ok(());
     }
+    let archives: Option<Vec<_>> = LIBRARIES.iter().map(|(_, archive)| find(archive)).collect();
+    let Some(archives) = archives else {
+        return Ok(());
+    };
+    // `-C target-feature=+crt-static` does the same for every program and macro of a build. One program alone gets there
+    // when the names of the shared libraries lead its linker to the archives.
+    let names = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("static");
+    fs::create_dir_all(&names)?;
+    for ((shared, _), archive) in LIBRARIES.iter().zip(archives) {
+        fs::write(names.join(shared), format!("GROUP ( {archive} )\n"))?;
+    }
+    println!("cargo:rustc-link-arg-bins=-L{}", names.display());
+    println!("cargo:rustc-link-arg-bins=-static-pie");
+    Ok(())
 }
 
-fn has_static_unwinder() -> bool {
+/// Where the C compiler finds a file of its libraries.
+fn find(name: &str) -> Option<String> {
     let found = Command::new("cc")
-        .arg("-print-file-name=libgcc_eh.a")
-        .output();
+        .arg(format!("-print-file-name={name}"))
+        .output()
+        .ok()?;
+    let path = String::from_utf8(found.stdout).ok()?.trim().to_owned();
     // Without the file, the answer is its bare name.
-    found.is_ok_and(|found| Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_absolute())
+    Path::new(&path).is_absolute().then_some(path)
 }

@@ -1,11 +1,12 @@
 //! What the flags and the environment say: which daemon, which session, which
 //! target. An empty variable counts as unset. The one clock is here.
 
-use std::time::SystemTime;
+use std::{path::PathBuf, time::SystemTime};
 
 use awsso_proto::{
     Client, Endpoint, Failure,
     client::Identity,
+    endpoint::HOME,
     v1::{
         ClientKind, GetCredentialsRequest, GetCredentialsResponse, Selection, SessionRef, Target,
     },
@@ -142,6 +143,12 @@ pub fn identity() -> Identity {
 /// A variable of this process's environment.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where the person's files are.
+pub fn home() -> Option<PathBuf> {
+    let home = std::env::var_os(HOME).map(PathBuf::from);
+    home.filter(|home| home.is_absolute())
 }
 
 #[expect(

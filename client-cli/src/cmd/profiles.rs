@@ -34,7 +34,7 @@ pub async fn run(context: &Context, command: ProfilesCommand) -> Result<u8, Stop
 }
 
 async fn sync(context: &Context, args: &ProfilesSyncArgs) -> Result<u8, Stop> {
-    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let home = context::home();
     let named = context::variable("AWS_CONFIG_FILE");
     let file = SettingsFile::new(profiles::config_file(named.as_deref(), home.as_deref())?);
     let client = context.connect().await?;

@@ -92,7 +92,7 @@ pub async fn uninstall(context: &Context, args: &ServiceArgs) -> Result<(), Stop
 fn places(context: &Context) -> Result<Places, Stop> {
     let path = std::env::var_os("PATH");
     let lasting = |program: PathBuf| lasting(program, path.as_deref());
-    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    let home = context::home();
     let no_home = || Failure::new(Reason::InvalidArgument, "HOME is not set");
     let user = context::variable("USERNAME").or_else(|| context::variable("USER"));
     let domain = context::variable("USERDOMAIN").map(|domain| domain + "\\");

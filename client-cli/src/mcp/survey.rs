@@ -15,7 +15,7 @@ use super::{
     place::{Machine, Place, System},
     program,
 };
-use crate::settings_file::SettingsFile;
+use crate::{context, settings_file::SettingsFile};
 
 /// How a client stands.
 pub struct Report {
@@ -30,7 +30,7 @@ pub struct Report {
 impl Machine {
     /// This one, as the environment of this process tells it.
     pub fn this() -> Result<Self, Failure> {
-        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let home = context::home();
         let home = home.ok_or_else(|| {
             Failure::new(Reason::NotFound, "nothing says where your home folder is")
                 .with(key::HINT, "set HOME")

@@ -148,3 +148,11 @@ async fn an_account_and_a_role_have_two_names_each_and_mean_the_same() {
     );
     assert_eq!(id("--account", "--role-name", "production").await, first);
 }
+
+/// Finding, mapping and relocating libraries would be a third of its time.
+#[test]
+fn the_program_that_sdks_start_loads_no_library() {
+    let ldd = std::process::Command::new("ldd").arg(bin("awsso")).output();
+    let libraries = String::from_utf8(ldd.unwrap().stdout).unwrap();
+    assert_eq!(libraries.trim(), "statically linked");
+}

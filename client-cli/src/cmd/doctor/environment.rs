@@ -71,7 +71,7 @@ fn no_profile(name: &str, profile: &str, var: &dyn Fn(&str) -> Option<String>) -
 fn no_file(name: &str, path: &str) -> Option<Check> {
     // The AWS CLI reads it so.
     let expanded = path.strip_prefix("~/");
-    let expanded = expanded.and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+    let expanded = expanded.and_then(|rest| Some(context::home()?.join(rest)));
     let found = expanded.as_deref().unwrap_or(Path::new(path)).is_file();
     let summary = format!("{name} names a file that is not there: {path}");
     let cure = format!("unset {name}, or correct it");

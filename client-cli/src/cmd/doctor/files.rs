@@ -69,7 +69,7 @@ pub fn modes(state: &Path) -> Vec<Check> {
             ));
         }
     }
-    let in_home = |rest: &str| std::env::home_dir().map(|home| home.join(rest));
+    let in_home = |rest: &str| context::home().map(|home| home.join(rest));
     let shared = in_home(".aws/sso/cache");
     let credentials = in_home(".aws/credentials");
     let of_folder = [Some(state.to_owned()), Some(sealed), shared];

@@ -9,9 +9,12 @@ use std::{
 };
 
 use super::{Check, Finding};
-use crate::profiles::{
-    config_file,
-    ini::{self, Heading},
+use crate::{
+    context,
+    profiles::{
+        config_file,
+        ini::{self, Heading},
+    },
 };
 
 type Settings = BTreeMap<String, String>;
@@ -40,7 +43,7 @@ const READ: [&str; 11] = [
 impl Files {
     /// Why they cannot be read, in one line.
     pub fn read(var: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let home = std::env::home_dir();
+        let home = context::home();
         let file = |name: &str| var(name).filter(|named| !named.is_empty());
         let config = config_file(file("AWS_CONFIG_FILE").as_deref(), home.as_deref())
             .map_err(|failure| failure.message)?;
