@@ -14,7 +14,7 @@ mod ssm;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use awsso_proto::{Endpoint, Failure, ipc};
@@ -30,6 +30,10 @@ pub use ssm::SsmSettings;
 
 /// The largest configuration file that is read.
 const MAX_FILE: u64 = 8 << 20;
+
+/// Calls that come closer together than this look at the files once: nobody changes a
+/// file and asks in a shorter time, and to look is a ninth of a call for keys.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What the files say, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +67,8 @@ pub struct Config {
 
 #[derive(Debug, Default)]
 struct Cached {
+    /// When these were what the files said.
+    looked: Option<Instant>,
     stamps: Vec<Stamp>,
     files: Files,
 }
@@ -82,21 +88,31 @@ impl Config {
     /// What the files say now. A file that cannot be parsed is an error that
     /// names the place; the daemon goes on with it as soon as it is mended.
     pub fn files(&self) -> Result<Files, Failure> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if cached
+            .looked
+            .is_some_and(|at| now.duration_since(at) < LOOK_AGAIN)
+        {
+            return Ok(cached.files.clone());
+        }
+        cached.looked = None;
         let paths = [
             &self.environment.config_file,
             &self.environment.aws_config_file,
             &self.environment.mcp_file,
         ];
         let stamps: Vec<Stamp> = paths.iter().map(|path| stamp(path)).collect();
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.stamps != stamps {
             let files = Files::new(
                 Settings::read(paths[0])?,
                 AwsFile::read(paths[1])?,
                 sessions::read_mcp_file(paths[2]),
             );
-            *cached = Cached { stamps, files };
+            cached.stamps = stamps;
+            cached.files = files;
         }
+        cached.looked = Some(now);
         Ok(cached.files.clone())
     }
 }

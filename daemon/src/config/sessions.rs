@@ -1,7 +1,7 @@
 //! Which session a call means: pure functions of what the client said and what
 //! the files say.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
 
 use awsso_proto::{Failure, Reason, error::key, v1::SessionRef};
 use serde::Deserialize;
@@ -254,13 +254,15 @@ pub(super) fn profile_session(profile: &Section, known: &[SessionSpec]) -> Optio
 /// A session that only comes as start URL and region gets the name that people
 /// know the place by: `corp` for `https://corp.awsapps.com/start`.
 fn unnamed(url: &str, region: &str, taken: &[SessionSpec]) -> Result<SessionSpec, Failure> {
-    check_place(url, region)?;
-    let short = short_name(url);
+    let short = short_name(&place(url)?);
+    check_region(region)?;
     let free = |name: &String| !taken.iter().any(|spec| spec.name == *name);
-    let name = [short.clone(), format!("{short}-{region}")]
-        .into_iter()
-        .find(free)
-        .unwrap_or_else(|| url.to_owned());
+    let name = if free(&short) {
+        short
+    } else {
+        let longer = Some(format!("{short}-{region}"));
+        longer.filter(free).unwrap_or_else(|| url.to_owned())
+    };
     Ok(SessionSpec {
         name,
         start_url: url.to_owned(),
@@ -268,8 +270,7 @@ fn unnamed(url: &str, region: &str, taken: &[SessionSpec]) -> Result<SessionSpec
     })
 }
 
-fn short_name(url: &str) -> String {
-    let uri: http::Uri = canonical(url).parse().unwrap_or_default();
+fn short_name(uri: &http::Uri) -> String {
     let host = uri.host().unwrap_or("session");
     let authority = uri.authority().map_or(host, http::uri::Authority::as_str);
     let name = match host.split_once(".awsapps.") {
@@ -289,34 +290,39 @@ pub fn same_place(a: &str, b: &str) -> bool {
     canonical(a) == canonical(b)
 }
 
-/// The one form of all the ways to write a place.
-pub fn canonical(url: &str) -> String {
+/// The one form of all the ways to write a place: asked for by every call, and most
+/// often there already.
+pub fn canonical(url: &str) -> Cow<'_, str> {
     let trimmed = url.trim().trim_end_matches(['/', '#']);
-    match trimmed.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase())
-        }
-        None => trimmed.to_owned(),
+    let Some((scheme, rest)) = trimmed.split_once("://") else {
+        return trimmed.into();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if scheme.bytes().chain(host.bytes()).all(is_lower) {
+        return trimmed.into();
     }
+    format!("{}://{}{path}", scheme.to_lowercase(), host.to_lowercase()).into()
 }
 
 fn check_place(url: &str, region: &str) -> Result<(), Failure> {
-    let invalid = |what: String| Err(Failure::new(Reason::InvalidArgument, what));
-    let uri: Option<http::Uri> = canonical(url).parse().ok();
-    let good = uri
-        .as_ref()
-        .is_some_and(|uri| match (uri.scheme_str(), uri.host()) {
-            (Some("https"), Some(_)) => true,
-            (Some("http"), Some(host)) => is_loopback(host),
-            _ => false,
-        });
-    if !good {
-        return invalid(format!(
-            "the start URL {url:?} is not an https URL like https://your-company.awsapps.com/start"
-        ));
-    }
+    place(url)?;
     check_region(region)
+}
+
+fn place(url: &str) -> Result<http::Uri, Failure> {
+    let uri: Option<http::Uri> = canonical(url).parse().ok();
+    let is_safe = |uri: &http::Uri| match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(host)) => is_loopback(host),
+        _ => false,
+    };
+    uri.filter(is_safe).ok_or_else(|| {
+        Failure::new(
+            Reason::InvalidArgument,
+            format!("the start URL {url:?} is not an https URL like https://your-company.awsapps.com/start"),
+        )
+    })
 }
 
 /// A region is part of a host name: letters, digits, hyphens.
@@ -476,17 +482,20 @@ mod tests {
     #[test]
     fn every_kind_of_start_url_gets_a_short_name() {
         assert_eq!(
-            short_name("https://d-1234567890.awsapps.com/start#/"),
+            short_name(&place("https://d-1234567890.awsapps.com/start#/").unwrap()),
             "d-1234567890"
         );
         assert_eq!(
-            short_name("https://start.us-gov-home.awsapps.com/directory/x"),
+            short_name(&place("https://start.us-gov-home.awsapps.com/directory/x").unwrap()),
             "start.us-gov-home"
         );
         assert_eq!(
-            short_name("https://identitycenter.amazonaws.com/ssoins-7223"),
+            short_name(&place("https://identitycenter.amazonaws.com/ssoins-7223").unwrap()),
             "ssoins-7223"
         );
-        assert_eq!(short_name("http://127.0.0.1:8080/start"), "127.0.0.1:8080");
+        assert_eq!(
+            short_name(&place("http://127.0.0.1:8080/start").unwrap()),
+            "127.0.0.1:8080"
+        );
     }
 }

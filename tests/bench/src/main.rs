@@ -1,9 +1,9 @@
 //! What awsso costs, beside a floor that is measured in the same run and in turns with it: an empty program, a raw socket
 //! client, the bare command. Meant for `target/release`; it asserts nothing, because times are the machine's.
 //!
-//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | fanout | fleet | idle | outputs | tokens | lifetimes]
+//!     cargo build --release --workspace --bins && target/release/awsso-bench [ROUNDS | scale | rush | fanout | fleet | idle | outputs | tokens | lifetimes]
 //!
-//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second. `fanout`: one AWS CLI command in 200
+//! `scale` takes two minutes: 2,000 roles from a portal that takes 20 calls a second; `rush` is one row of it. `fanout`: one AWS CLI command in 200
 //! accounts, beside xargs. `fleet` takes half a minute: 1,000 instances in one SSM job. `idle` takes two minutes: memory
 //! with a large organisation, and a minute in which nothing happens. `outputs`: 100 MB from one command, stored and read back.
 //! `tokens`: what ten of AWS's answers cost a model, counted in tokens.
@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
             rows.extend(scale::limited_portal().await?);
             return Ok(table::print(&mut out, &rows)?);
         }
+        Some("rush") => return Ok(table::print(&mut out, &[scale::rush().await?])?),
         Some("fanout") => return Ok(table::print(&mut out, &fanout::rows().await?)?),
         Some("fleet") => return Ok(table::print(&mut out, &fleet::rows().await?)?),
         Some("idle") => return Ok(table::print(&mut out, &idle::rows().await?)?),
@@ -51,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
         Some("tokens") => return tokens::run(&mut out).await,
         Some("lifetimes") => return lifetimes::run(&mut out).await,
         Some(rounds) => rounds.parse().context(
-            "ROUNDS is a number, or one of the words scale, fanout, fleet, idle, outputs, tokens, lifetimes",
+            "ROUNDS is a number, or one of the words scale, rush, fanout, fleet, idle, outputs, tokens, lifetimes",
         )?,
         None => ROUNDS,
     };
