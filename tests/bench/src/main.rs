@@ -19,6 +19,7 @@ mod measure;
 mod outputs;
 mod program;
 mod recording;
+mod rush;
 mod scale;
 mod table;
 mod tokens;
@@ -40,11 +41,11 @@ async fn main() -> anyhow::Result<()> {
     let rounds = match what.as_deref() {
         Some("scale") => {
             let mut rows = scale::listing(ROUNDS / 4).await?;
-            rows.push(scale::rush().await?);
+            rows.push(rush::row().await?);
             rows.extend(scale::limited_portal().await?);
             return Ok(table::print(&mut out, &rows)?);
         }
-        Some("rush") => return Ok(table::print(&mut out, &[scale::rush().await?])?),
+        Some("rush") => return Ok(table::print(&mut out, &[rush::row().await?])?),
         Some("fanout") => return Ok(table::print(&mut out, &fanout::rows().await?)?),
         Some("fleet") => return Ok(table::print(&mut out, &fleet::rows().await?)?),
         Some("idle") => return Ok(table::print(&mut out, &idle::rows().await?)?),

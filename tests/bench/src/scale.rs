@@ -1,21 +1,15 @@
 //! Many accounts, many callers: what the limiter, the index and the broker make of them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use awsso_e2e::{
     World,
     known::{PRODUCTION, READ_ONLY},
     sandbox::Config,
 };
-use awsso_proto::{
-    Client,
-    v1::{ClientKind, GetCredentialsRequest, SessionRef, Target},
-};
-use futures_util::future::{join_all, try_join_all};
+use awsso_proto::v1::{ClientKind, GetCredentialsRequest, SessionRef, Target};
+use futures_util::future::join_all;
 
 use crate::{
     figures::{program, raw_ratio},
@@ -28,10 +22,8 @@ const ACCOUNTS: usize = 1_000;
 const ROLES: [&str; 2] = ["AdministratorAccess", "ReadOnly"];
 const RATE: u32 = 20;
 const LATENCY: Duration = Duration::from_millis(50);
-const CONNECTIONS: usize = 50;
-const RUSH: Duration = Duration::from_secs(3);
 
-async fn world() -> World {
+pub async fn world() -> World {
     World::logged_in_to(Config {
         accounts: ACCOUNTS,
         ..Config::default()
@@ -188,41 +180,4 @@ pub async fn listing(rounds: usize) -> anyhow::Result<Vec<Row>> {
 
 fn ms(time: Duration) -> String {
     format!("{:.0} ms", time.as_secs_f64() * 1_000.0)
-}
-
-/// Warm `Credentials.Get` over many connections.
-pub async fn rush() -> anyhow::Result<Row> {
-    let world = Arc::new(world().await);
-    let request = asking(&world, PRODUCTION, READ_ONLY);
-    let clients = join_all((0..CONNECTIONS).map(|_| world.connect(ClientKind::Cli))).await;
-    let first = clients.first().context("a connection")?;
-    first.credentials().get(request.clone()).await?;
-    let end = Instant::now() + RUSH;
-    let counts = clients.into_iter().map(|client: Client| {
-        let request = request.clone();
-        async move {
-            let counted = tokio::spawn(async move {
-                let mut credentials = client.credentials();
-                let mut count = 0_u32;
-                while Instant::now() < end {
-                    credentials.get(request.clone()).await?;
-                    count += 1;
-                }
-                anyhow::Ok(count)
-            });
-            counted.await?
-        }
-    });
-    let total: u32 = try_join_all(counts).await?.into_iter().sum();
-    let rate = f64::from(total) / RUSH.as_secs_f64();
-    Ok(Row::figure(
-        "warm Credentials.Get a second over 50 connections",
-        [
-            format!("{rate:.0}"),
-            String::new(),
-            String::new(),
-            ">= 40000".to_owned(),
-        ],
-        rate >= 40_000.0,
-    ))
 }
