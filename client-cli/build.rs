@@ -7,15 +7,15 @@ use std::{
     process::Command,
 };
 
-/// What the linker is asked for, and what it is to find.
-const LIBRARIES: [(&str, &str); 7] = [
-    ("libc.so", "libc.a"),
-    ("libdl.so", "libdl.a"),
-    ("libgcc_s.so", "libgcc_eh.a"),
-    ("libm.so", "libm.a"),
-    ("libpthread.so", "libpthread.a"),
-    ("librt.so", "librt.a"),
-    ("libutil.so", "libutil.a"),
+/// What the linker is asked for, and what it is to find. The last is asked for last: the three need each other.
+const LIBRARIES: [(&str, &[&str]); 7] = [
+    ("libdl.so", &["libdl.a"]),
+    ("libgcc_s.so", &["libgcc_eh.a"]),
+    ("libm.so", &["libm.a"]),
+    ("libpthread.so", &["libpthread.a"]),
+    ("librt.so", &["librt.a"]),
+    ("libutil.so", &["libutil.a"]),
+    ("libc.so", &["libc.a", "libgcc.a", "libgcc_eh.a"]),
 ];
 
 /// What a program begins with that relocates itself.
@@ -31,20 +31,27 @@ fn main() -> io::Result<()> {
     if !gnu || cross || asked_for || find(START).is_none() {
         return Ok(());
     }
-    let archives: Option<Vec<_>> = LIBRARIES.iter().map(|(_, archive)| find(archive)).collect();
-    let Some(archives) = archives else {
+    let scripts: Option<Vec<_>> = LIBRARIES.iter().map(script).collect();
+    let Some(scripts) = scripts else {
         return Ok(());
     };
     // `-C target-feature=+crt-static` does the same for every program and macro of a build. One program alone gets there
     // when the names of the shared libraries lead its linker to the archives.
     let names = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("static");
     fs::create_dir_all(&names)?;
-    for ((shared, _), archive) in LIBRARIES.iter().zip(archives) {
-        fs::write(names.join(shared), format!("GROUP ( {archive} )\n"))?;
+    for (shared, script) in scripts {
+        fs::write(names.join(shared), script)?;
     }
     println!("cargo:rustc-link-arg-bins=-L{}", names.display());
     println!("cargo:rustc-link-arg-bins=-static-pie");
     Ok(())
+}
+
+/// What a linker reads where it looks for the library.
+fn script((shared, archives): &(&'static str, &[&str])) -> Option<(&'static str, String)> {
+    let archives: Option<Vec<_>> = archives.iter().map(|name| find(name)).collect();
+    let names = archives?.join("\" \"");
+    Some((shared, format!("GROUP ( \"{names}\" )\n")))
 }
 
 /// Where the C compiler finds a file of its libraries.
