@@ -1,6 +1,8 @@
 //! `awsso`: the person's end of the socket. It owns nothing that must last: it
 //! reads arguments, asks the daemon, prints the answer and ends.
 
+#![cfg_attr(all(own_start, not(test)), no_main)]
+
 mod args;
 mod cmd;
 mod context;
@@ -15,25 +17,31 @@ mod render;
 mod run;
 mod service;
 mod settings_file;
+#[cfg(all(own_start, not(test)))]
+mod start;
 mod terminal;
 mod version;
-
-use std::process::ExitCode;
 
 use tokio::runtime::{Builder, LocalOptions};
 
 use crate::{args::Args, context::Context, exit::Stop};
 
-fn main() -> ExitCode {
+#[cfg(any(not(own_start), test))]
+fn main() -> std::process::ExitCode {
+    program().into()
+}
+
+/// The whole program, and its exit code.
+fn program() -> u8 {
     let line: Vec<_> = std::env::args_os().collect();
     let args = match Args::of_line(&line) {
         Ok(args) => args,
-        Err(error) => return exit::report(Stop::Usage(error), exit::Family::Plain).into(),
+        Err(error) => return exit::report(Stop::Usage(error), exit::Family::Plain),
     };
     let family = args.verb.family();
     match run(args) {
-        Ok(code) => code.into(),
-        Err(stop) => exit::report(stop, family).into(),
+        Ok(code) => code,
+        Err(stop) => exit::report(stop, family),
     }
 }
 
@@ -44,7 +52,7 @@ fn run(args: Args) -> Result<u8, Stop> {
         .enable_all()
         .build_local(LocalOptions::default())?;
     let outcome = runtime.block_on(cmd::run(&context, args.verb));
-    // A thread that still waits for a lock must not hold up the end.
-    runtime.shutdown_background();
+    // The end of the process is the end of all that: a thread that still waits for a lock must not hold it up.
+    std::mem::forget(runtime);
     outcome
 }

@@ -156,3 +156,17 @@ fn the_program_that_sdks_start_loads_no_library() {
     let libraries = String::from_utf8(ldd.unwrap().stdout).unwrap();
     assert_eq!(libraries.trim(), "statically linked");
 }
+
+/// A stream that is closed at the start stays one that nobody reads: what is written to it never reaches a file or
+/// the daemon.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_started_without_streams_does_what_it_was_asked() {
+    let world = World::logged_in().await;
+    for closed in ["<&-", ">&-", "<&- >&- 2>&-"] {
+        let line = format!("exec {} ls-accounts {closed}", bin("awsso").display());
+        let mut shell = world.program("sh");
+        shell.args(["-c", &line]);
+        let run = finish(shell, line).await.code(0);
+        assert_eq!(run.stdout.is_empty(), closed.contains('>'), "{run:?}");
+    }
+}
