@@ -154,6 +154,7 @@ pub fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ipc::open_lock;
 
     #[test]
     fn a_private_folder_is_created_with_its_parents_and_accepted_again() {
