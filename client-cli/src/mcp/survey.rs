@@ -30,8 +30,7 @@ pub struct Report {
 impl Machine {
     /// This one, as the environment of this process tells it.
     pub fn this() -> Result<Self, Failure> {
-        let home = context::home();
-        let home = home.ok_or_else(|| {
+        let home = context::home().ok_or_else(|| {
             Failure::new(Reason::NotFound, "nothing says where your home folder is")
                 .with(key::HINT, "set HOME")
         })?;

@@ -6,6 +6,7 @@ mod aws_cache;
 mod aws_file;
 mod environment;
 mod lock;
+mod mcp_file;
 mod roles;
 mod sessions;
 mod settings;
@@ -107,7 +108,7 @@ impl Config {
             let files = Files::new(
                 Settings::read(paths[0])?,
                 AwsFile::read(paths[1])?,
-                sessions::read_mcp_file(paths[2]),
+                mcp_file::read(paths[2]),
             );
             cached.stamps = stamps;
             cached.files = files;

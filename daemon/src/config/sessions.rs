@@ -1,26 +1,17 @@
 //! Which session a call means: pure functions of what the client said and what
 //! the files say.
 
-use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use awsso_proto::{Failure, Reason, error::key, v1::SessionRef};
-use serde::Deserialize;
-use tracing::warn;
 
 use super::{
     AwsFile, Files, RoleSettings, SessionSettings, Settings, aws_file::Section,
     environment::is_loopback, roles,
 };
 
-/// The keys of `~/.mcp/configs.json` that are ours, best first.
-const MCP_KEYS: [&str; 3] = [
-    "aws-sso",
-    "@aashari/mcp-server-aws-sso",
-    "mcp-server-aws-sso",
-];
-
 /// Where nobody said a region for an `AWS_SSO_START_URL`.
-const DEFAULT_SSO_REGION: &str = "us-east-1";
+pub(super) const DEFAULT_SSO_REGION: &str = "us-east-1";
 
 const MAX_NAME: usize = 128;
 
@@ -339,42 +330,6 @@ pub fn check_region(region: &str) -> Result<(), Failure> {
         Reason::InvalidArgument,
         format!("{region:?} is not a region like eu-west-1"),
     ))
-}
-
-/// `~/.mcp/configs.json`, as the peer reads it: the first of three keys that
-/// has `environments`.
-pub(super) fn read_mcp_file(path: &PathBuf) -> Option<SessionSettings> {
-    #[derive(Deserialize)]
-    struct Entry {
-        environments: serde_json::Map<String, serde_json::Value>,
-    }
-    let text = super::read(path).ok().flatten()?;
-    let table: serde_json::Map<String, serde_json::Value> = match serde_json::from_str(&text) {
-        Ok(table) => table,
-        Err(error) => {
-            warn!(file = %path.display(), %error, "passed over: not a JSON object");
-            return None;
-        }
-    };
-    let entry = MCP_KEYS
-        .iter()
-        .filter_map(|key| table.get(*key))
-        .find_map(|value| Entry::deserialize(value).ok())?;
-    let text = |name: &str| {
-        entry
-            .environments
-            .get(name)
-            .and_then(serde_json::Value::as_str)
-            .filter(|value| !value.is_empty())
-    };
-    Some(SessionSettings {
-        start_url: text("AWS_SSO_START_URL")?.to_owned(),
-        region: text("AWS_SSO_REGION")
-            .or_else(|| text("AWS_REGION"))
-            .unwrap_or(DEFAULT_SSO_REGION)
-            .to_owned(),
-        login_flow: None,
-    })
 }
 
 #[cfg(test)]
